@@ -1,0 +1,12 @@
+"""Application configuration of the authorization server."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class AuthserverConfig(AppConfig):
+    """The OAuth endpoints and token models."""
+
+    name = "authserver"
+    verbose_name = "Authorization server"

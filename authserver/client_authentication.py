@@ -1,0 +1,194 @@
+"""Client authentication, the same at every endpoint: exactly one method, and it is the registered one (RFC 6749, 2.3; RFC 7523).
+
+Nothing is decided from unverified input but which client is meant: its record says how it authenticates (threats.md O14).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from urllib.parse import unquote_plus
+
+import structlog
+from django.conf import settings
+
+from authserver.throttling import note_failed_authentication
+from protocol.constants import CLIENT_ASSERTION_TYPE, CLIENT_ID_LIMIT, CLOCK_LEEWAY
+from protocol.errors import InvalidClient, InvalidJwt, InvalidKeySet, InvalidRequest, UnauthorizedClient
+from protocol.jose import KeySet, UnverifiedJwt, parse_unverified, verify_jwt
+from protocol.jose.algorithms import algorithms_agree
+from protocol.jose.keys import NO_KEY_VERIFIES
+from protocol.jose.purposes import CLIENT_ASSERTION
+from registry.client_keys import get_client_keys
+from registry.credentials import secret_matches
+from registry.gate import Action, client_may_act
+from registry.models import Client
+from registry.single_use import use_once
+
+log = structlog.get_logger(__name__)
+
+# One text for an unknown client, a wrong secret and a bad signature, so that nobody can probe for clients (PKJ-09; threats.md J19).
+FAILED: Final = "Client authentication failed: unknown client, wrong credentials, or another method than the registered one."
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a request presents: one method, the client it names, and the secret or assertion."""
+
+    method: str
+    client_id: str
+    secret: str = ""
+    assertion: UnverifiedJwt | None = None
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.method!r}, {self.client_id!r})"
+
+
+def read_credentials(authorization: str, parameters: Mapping[str, str]) -> Credentials:
+    """Return the one credential that a request presents, in its Authorization header or its body.
+
+    Raises InvalidRequest for none or more than one, InvalidClient for a malformed one (PKJ-01, PKJ-02).
+    """
+    scheme, _, value = authorization.partition(" ")
+    presented = [
+        *(["client_secret_basic"] if scheme.lower() == "basic" else []),
+        *(["client_secret_post"] if "client_secret" in parameters else []),
+        *(["private_key_jwt"] if "client_assertion" in parameters or "client_assertion_type" in parameters else []),
+    ]
+    if len(presented) > 1:
+        raise InvalidRequest("Authenticate with one method only.", members=("client_assertion", "client_secret"))
+    client_id = parameters.get("client_id", "")
+    if not presented:
+        if not client_id:
+            raise InvalidClient("This request does not authenticate a client.", detail="no credentials")
+        return Credentials("none", client_id)
+    if presented == ["client_secret_basic"]:
+        return _read_basic(value.strip(), client_id)
+    if presented == ["client_secret_post"]:
+        return Credentials("client_secret_post", client_id, secret=parameters["client_secret"])
+    return _read_assertion(parameters, client_id)
+
+
+def _read_basic(value: str, client_id: str) -> Credentials:
+    try:
+        decoded = base64.b64decode(value, validate=True).decode()
+        name, colon, secret = decoded.partition(":")
+    except (binascii.Error, ValueError):
+        colon = ""
+    if not colon:
+        raise InvalidClient("The Basic credentials are not client_id:client_secret in base64.", scheme="Basic")
+    # RFC 6749, 2.3.1: both halves are form-encoded first, which keeps the colon of a URL out of the way.
+    name, secret = unquote_plus(name), unquote_plus(secret)
+    if client_id and client_id != name:
+        raise InvalidRequest("client_id differs from the Basic credentials.", members=("client_id",))
+    return Credentials("client_secret_basic", name, secret=secret)
+
+
+def _read_assertion(parameters: Mapping[str, str], client_id: str) -> Credentials:
+    if parameters.get("client_assertion_type") != CLIENT_ASSERTION_TYPE:
+        raise InvalidClient(f"client_assertion_type must be {CLIENT_ASSERTION_TYPE}.", members=("client_assertion_type",))
+    try:
+        assertion = parse_unverified(parameters.get("client_assertion", ""), max_length=CLIENT_ASSERTION.max_length)
+    except InvalidJwt as error:
+        raise InvalidClient(f"client_assertion: {error.description}", members=("client_assertion",)) from error
+    subject = assertion.unverified_claims.get("sub")
+    if not isinstance(subject, str) or not subject:
+        raise InvalidClient("client_assertion: the claim sub must be the client_id.", members=("client_assertion",))
+    if client_id and client_id != subject:
+        raise InvalidRequest("client_id differs from the claim sub of client_assertion.", members=("client_id",))
+    return Credentials("private_key_jwt", subject, assertion=assertion)
+
+
+def load_client(client_id: str) -> Client | None:
+    """Return the client with its organization, or None. One query; none for what no client can be called."""
+    if not client_id or len(client_id) > CLIENT_ID_LIMIT or not (client_id.isascii() and client_id.isprintable()):
+        return None
+    return Client.objects.select_related("organization").filter(client_id=client_id).first()
+
+
+Load = Callable[[str], Client | None]
+
+
+def authenticate_client(
+    authorization: str,
+    parameters: Mapping[str, str],
+    *,
+    action: Action | None,
+    now: datetime,
+    token_endpoint: str,
+    source: str = "",
+    load: Load = load_client,
+) -> Client:
+    """Authenticate the client of a request and ask the gate whether it may do `action` (None: no gate, for revocation).
+
+    `load` finds the client by its identifier; `source` is the address that failures are counted for.
+    Raises InvalidRequest, InvalidClient, TooManyRequests, or UnauthorizedClient with the gate's sentence for a client that proved itself.
+    """
+    credentials = read_credentials(authorization, parameters)
+    client = load(credentials.client_id)
+    try:
+        _prove(client, credentials, now, token_endpoint)
+    except InvalidClient:
+        note_failed_authentication(credentials.client_id, source)
+        raise
+    if client is None or client.state == Client.State.CLOSED:
+        raise _failure(credentials, "closed")
+    if action is not None:
+        verdict = client_may_act(client, action, now)
+        if not verdict.allowed:
+            raise UnauthorizedClient(verdict.sentence, detail=verdict.reason)
+    return client
+
+
+def _failure(credentials: Credentials, detail: str) -> InvalidClient:
+    return InvalidClient(FAILED, scheme="Basic" if credentials.method == "client_secret_basic" else "", detail=detail)
+
+
+def _prove(client: Client | None, credentials: Credentials, now: datetime, token_endpoint: str) -> None:
+    """Check the credentials against the client's record. Raises InvalidClient; the work and the text do not tell whether it exists."""
+    known = client if client is not None and client.token_endpoint_auth_method == credentials.method else None
+    if credentials.assertion is not None:
+        _verify_assertion(known, credentials, credentials.assertion, now, token_endpoint)
+    elif credentials.method == "none":
+        if known is None:
+            raise _failure(credentials, "unknown client or method")
+    elif not secret_matches(known, credentials.secret, now):
+        raise _failure(credentials, "unknown client, method or secret")
+
+
+def _verify_assertion(client: Client | None, credentials: Credentials, assertion: UnverifiedJwt, now: datetime, token_endpoint: str) -> None:
+    """Verify a client assertion (PKJ-03 to PKJ-08) and use up its `jti`, in this order.
+
+    What is wrong with the assertion itself is said, since it is the same for every client; whose keys failed is not.
+    """
+    audience = settings.ISSUER
+    if client is not None and client.accepts_token_endpoint_audience and assertion.unverified_claims.get("aud") == token_endpoint:
+        log.info("legacy_assertion_audience", client_id=client.client_id)
+        audience = token_endpoint
+
+    def keys(jwt: UnverifiedJwt) -> KeySet:
+        if client is None or not _is_registered_algorithm(client, jwt.unverified_header["alg"]):
+            raise InvalidKeySet("unknown", "Unknown client, or another algorithm than the registered one.")
+        return get_client_keys(client, kid=jwt.unverified_header.get("kid"), now=now)
+
+    try:
+        verified = verify_jwt(CLIENT_ASSERTION, assertion, keys, int(now.timestamp()), issuer=credentials.client_id, audience=audience)
+    except InvalidKeySet as error:
+        raise _failure(credentials, error.description) from error
+    except InvalidJwt as error:
+        if error.description == NO_KEY_VERIFIES:
+            raise _failure(credentials, error.detail or error.reason) from error
+        hint = f" Expected: {settings.ISSUER}" if error.claim == "aud" else ""
+        raise InvalidClient(f"client_assertion: {error.description}{hint}", detail=error.reason, members=("client_assertion",)) from error
+    expires_at = datetime.fromtimestamp(int(verified.claims["exp"]), UTC) + timedelta(seconds=CLOCK_LEEWAY + 1)
+    if not use_once("client_assertion", credentials.client_id, verified.claims["jti"], expires_at=expires_at):
+        raise InvalidClient("client_assertion: its jti was used before.", detail="replayed", members=("client_assertion",))
+
+
+def _is_registered_algorithm(client: Client, algorithm: str) -> bool:
+    registered = client.metadata.get("token_endpoint_auth_signing_alg")
+    return registered is None or algorithms_agree(registered, algorithm)

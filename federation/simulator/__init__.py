@@ -1,0 +1,1 @@
+"""A programmable federation on `federation.core`, for tests, the demo and operators."""

@@ -1,0 +1,50 @@
+"""Sign-in, sign-up and second factors: how allauth behaves here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core import context
+from csp.decorators import csp_replace
+from django.conf import settings
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from portal.context import Portal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.core.mail import EmailMessage
+    from django.http import HttpRequest, HttpResponseBase
+
+    View = Callable[..., HttpResponseBase]
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    """allauth's rules with this site's redirects and mails."""
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002
+        """Anyone may make an account; what they may do with it is decided when their organization is reviewed."""
+        return True
+
+    def is_safe_url(self, url: str) -> bool:
+        """Accept redirects after sign-in to this site only: the issuer's origin, or the host that was asked."""
+        hosts = {urlsplit(settings.ISSUER).netloc, context.request.get_host()}
+        return url_has_allowed_host_and_scheme(url, allowed_hosts=hosts, require_https=settings.HTTPS)
+
+    def render_mail(
+        self, template_prefix: str, email: str | list[str], context: dict[str, Any], headers: dict[str, str] | None = None
+    ) -> EmailMessage:
+        """Render a mail from our templates, which know the site."""
+        return super().render_mail(template_prefix, email, {"portal": Portal(context.get("request")), **context}, headers)
+
+
+def without_form_action(view: View) -> View:
+    """Return `view` with a content security policy that has no `form-action` (house decision 19).
+
+    Chromium applies `form-action` to the redirects after a POST. Signing in may end, through the authorization endpoint, at a
+    partner's redirect URI, which no policy of the sign-in page can know.
+    """
+    return csp_replace({"form-action": None})(view)

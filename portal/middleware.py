@@ -1,0 +1,114 @@
+"""Request id, headers, and the one place where an error becomes an answer (house decision 18)."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+from django.conf import settings
+from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.urls import reverse
+
+from portal.views import errors as error_pages
+from protocol.errors import InvalidRequest, PayloadTooLarge, ProtocolError, ServiceUnavailable, wire_body, wire_headers
+
+log = structlog.get_logger(__name__)
+Handler = Callable[[HttpRequest], HttpResponseBase]
+
+PROTOCOL_PATHS: Final = ("/oauth/", "/register", "/federation/", "/.well-known/")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+
+
+def is_protocol_path(path: str) -> bool:
+    """Say whether machines are answered under `path`, in JSON, rather than people."""
+    return path.startswith(PROTOCOL_PATHS)
+
+
+class RequestIdMiddleware:
+    """Gives every request an id, which is in the log, the audit trail, the answer's header and every error."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Bind the id, keeping one that a trusted proxy made."""
+        offered = request.headers.get("X-Request-ID", "") if settings.TRUSTED_PROXY else ""
+        request.request_id = offered if _REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex  # type: ignore[attr-defined]
+        with structlog.contextvars.bound_contextvars(request_id=request.request_id):  # type: ignore[attr-defined]
+            response = self.get_response(request)
+        response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
+        return response
+
+
+class SecurityHeadersMiddleware:
+    """Headers on every answer (portal.md 5.13): signed-in pages are never kept, only passkeys and the clipboard are allowed."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Add what the answer does not say itself."""
+        response = self.get_response(request)
+        response.setdefault("Permissions-Policy", "publickey-credentials-get=(self), publickey-credentials-create=(self), clipboard-write=(self)")
+        response.setdefault("X-Frame-Options", "DENY")
+        user = getattr(request, "user", None)
+        if response.get("Content-Type", "").startswith("text/html") and user is not None and user.is_authenticated:
+            response["Cache-Control"] = "no-store"
+        return response
+
+
+class ErrorMiddleware:
+    """Turns raised errors into answers: OAuth JSON for machines, an error page with a request id for people."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Handle the request; errors arrive in process_exception."""
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Answer an exception, or leave it to Django's own error pages."""
+        error = as_protocol_error(exception)
+        if error is None and is_protocol_path(request.path):
+            log.exception("unexpected_error", path=request.path)
+            error = ProtocolError()
+        if error is None:
+            return None
+        if error.detail or error.status >= 500:
+            log.warning("request_refused", path=request.path, error=error.code, detail=error.detail, exc_info=error.status >= 500)
+        if is_protocol_path(request.path):
+            return json_answer(request, error)
+        return error_pages.protocol_error(request, error)
+
+
+def as_protocol_error(exception: Exception) -> ProtocolError | None:
+    """Return the error to answer for an exception, or None when it is none that we know."""
+    if isinstance(exception, ProtocolError):
+        return exception
+    if isinstance(exception, RequestDataTooBig):
+        return PayloadTooLarge()
+    if isinstance(exception, SuspiciousOperation | BadRequest | TooManyFieldsSent | UnicodeError):
+        return InvalidRequest(detail=repr(exception))
+    if isinstance(exception, OperationalError | InterfaceError):
+        return ServiceUnavailable(retry_after=5, detail=repr(exception))
+    return None
+
+
+def json_answer(request: HttpRequest, error: ProtocolError) -> JsonResponse:
+    """Return the OAuth JSON answer for an error, as problem details when the client asks for those (RFC 9457)."""
+    body = wire_body(error, request_id=getattr(request, "request_id", ""), documentation=settings.ISSUER + reverse("docs_errors"))
+    wants_problem = "application/problem+json" in request.headers.get("Accept", "")
+    content_type = "application/problem+json" if wants_problem else "application/json"
+    return JsonResponse(body, status=body["status"], headers=wire_headers(error, realm=settings.ISSUER), content_type=content_type)
+
+
+def drf_error(exception: Exception, context: dict[str, Any]) -> HttpResponse | None:
+    """Answer an exception raised in a Django REST framework view, the same way."""
+    error = as_protocol_error(exception)
+    return json_answer(context["request"]._request, error) if error else None  # noqa: SLF001 - DRF keeps Django's request there

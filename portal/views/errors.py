@@ -1,0 +1,51 @@
+"""Error pages for people: what happened, what to do next, and the request id to quote."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+
+from portal.context import Portal
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from protocol.errors import ProtocolError
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001
+    """Answer 400. What was wrong with the request stays in the log."""
+    return render(request, "errors/400.html", status=400)
+
+
+def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Answer 403 with the sentence the view gave, which names the role that would be needed."""
+    return render(request, "errors/403.html", {"sentence": str(exception or "")}, status=403)
+
+
+def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001
+    """Answer 404, the same for what does not exist and what belongs to another organization."""
+    return render(request, "errors/404.html", status=404)
+
+
+def too_many_requests(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001
+    """Answer 429; allauth calls this as `handler429`."""
+    return render(request, "errors/429.html", status=429)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer 500 without database, session or context processors, any of which may be what failed."""
+    return HttpResponse(render_to_string("errors/500.html", {"portal": Portal(request)}), status=500)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001
+    """Answer a form whose anti-forgery token is missing or old."""
+    return render(request, "errors/csrf_failure.html", status=403)
+
+
+def protocol_error(request: HttpRequest, error: ProtocolError) -> HttpResponse:
+    """Answer an error raised on a page with its public sentence."""
+    return render(request, "errors/protocol_error.html", {"error": error}, status=error.status)

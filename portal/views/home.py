@@ -1,0 +1,74 @@
+"""The landing page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.shortcuts import render
+from django.urls import NoReverseMatch, reverse
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from django.http import HttpRequest, HttpResponse
+    from django.utils.functional import _StrPromise
+
+
+@dataclass(frozen=True)
+class RegistrationWay:
+    """One way to register an app, and whether this server serves it."""
+
+    name: str
+    title: _StrPromise
+    choose_if: _StrPromise
+    how: _StrPromise
+    icon: str
+    available: bool = False
+
+
+WAYS = (
+    RegistrationWay(
+        "manual",
+        _("By hand"),
+        _("Choose this if you have a few apps and a person who looks after them."),
+        _("Fill in a form here. A test app works at once; you ask for approval when it is ready to go live."),
+        "pencil",
+    ),
+    RegistrationWay(
+        "dcr",
+        _("Dynamic registration"),
+        _("Choose this if your software registers itself, once per installation or per customer."),
+        _("Your software sends its metadata to the registration endpoint with a token you made here (RFC 7591)."),
+        "code",
+    ),
+    RegistrationWay(
+        "federation",
+        _("OpenID Federation"),
+        _("Choose this if your organization is in a federation this server trusts."),
+        _("You publish one signed document. This server reads it and checks the chain up to a trust anchor."),
+        "chain",
+    ),
+)
+
+
+def registration_ways(served: Collection[str] = ("manual",)) -> list[RegistrationWay]:
+    """Return the three ways to register, marked with what this server serves."""
+    return [RegistrationWay(w.name, w.title, w.choose_if, w.how, w.icon, w.name in served) for w in WAYS]
+
+
+def server_facts() -> list[tuple[_StrPromise, str]]:
+    """Return the addresses a developer copies first."""
+    facts = [(_("Issuer"), settings.ISSUER), (_("Metadata"), f"{settings.ISSUER}/.well-known/openid-configuration")]
+    try:
+        facts.append((_("Token endpoint"), settings.ISSUER + reverse("token")))
+    except NoReverseMatch:
+        pass
+    return facts
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    """Say what this server is, how to register, and where its endpoints are."""
+    return render(request, "home.html", {"ways": registration_ways(), "facts": server_facts()})

@@ -1,0 +1,55 @@
+"""JOSE for the whole project, and the only package that imports PyJWT: keys, signing, one verifier per purpose.
+
+`parse_jwk_set` and `review_jwk_set` read keys, `issue_jwt` signs, `parse_unverified` reads without trust, and `verify_jwt`
+with a verifier from `purposes` is the one way from a token to claims that may be relied on (decision 12).
+"""
+
+from protocol.jose.claims import (
+    AudienceRule,
+    audience_contains,
+    audience_contains_only,
+    audience_is_exactly,
+    numeric_date,
+    validate_times,
+)
+from protocol.jose.compact import UnverifiedJwt, parse_unverified
+from protocol.jose.keys import (
+    CLIENT_KEYS,
+    FEDERATION_ENTITY_KEYS,
+    KeyFinding,
+    KeySet,
+    KeySetPurpose,
+    PublicKey,
+    parse_jwk_set,
+    review_jwk_set,
+)
+from protocol.jose.signing import SigningKey, generate_private_key, issue_jwt, parse_private_jwk, parse_private_key_pem
+from protocol.jose.verifier import VerificationBudget, VerifiedJwt, Verifier, verify_jwt
+
+__all__ = [
+    "CLIENT_KEYS",
+    "FEDERATION_ENTITY_KEYS",
+    "AudienceRule",
+    "KeyFinding",
+    "KeySet",
+    "KeySetPurpose",
+    "PublicKey",
+    "SigningKey",
+    "UnverifiedJwt",
+    "VerificationBudget",
+    "VerifiedJwt",
+    "Verifier",
+    "audience_contains",
+    "audience_contains_only",
+    "audience_is_exactly",
+    "generate_private_key",
+    "issue_jwt",
+    "numeric_date",
+    "parse_jwk_set",
+    "parse_private_jwk",
+    "parse_private_key_pem",
+    "parse_unverified",
+    "review_jwk_set",
+    "validate_times",
+    "verify_jwt",
+]

@@ -1,0 +1,160 @@
+"""Writing the audit trail, sealing it and checking the seals (house decision 17; threats.md S09)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from django.db import connection, models, transaction
+
+from protocol.strict_json import canonical_json
+from registry.actors import Actor
+from registry.digests import server_secret
+from registry.models import AuditEvent, AuditSeal, Client, Organization
+
+SEAL_SIZE: Final = 10_000
+_NEVER_RECORDED: Final = frozenset(("client_secret", "software_statement", "registration_access_token", "digest", "password"))
+
+
+def record(
+    actor: Actor,
+    event: str,
+    subject: models.Model,
+    *,
+    organization: Organization | None,
+    reason: str = "",
+    difference: Mapping[str, Any] | None = None,
+    result: str = "ok",
+) -> AuditEvent:
+    """Write one audit row for `event` on `subject`, in the caller's transaction.
+
+    `difference` maps a member to [before, after]; members that hold a secret are never written.
+    """
+    return AuditEvent.objects.create(
+        request_id=actor.request_id,
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        actor_label=actor.label[:254],
+        organization=organization,
+        object_type=subject._meta.model_name or "",
+        object_id=_object_id(subject),
+        object_label=str(subject)[:254],
+        event=event,
+        result=result,
+        reason=reason,
+        difference={name: value for name, value in (difference or {}).items() if name not in _NEVER_RECORDED},
+        source_address=actor.source_address,
+        user_agent_family=actor.user_agent_family[:40],
+    )
+
+
+def _object_id(subject: models.Model) -> str:
+    if isinstance(subject, Client):
+        return str(subject.reference)
+    if isinstance(subject, Organization):
+        return str(subject.org_id)
+    return str(subject.pk)
+
+
+def difference_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return the members that differ, each as [before, after]; an absent member is None."""
+    names = sorted(set(before) | set(after))
+    return {name: [before.get(name), after.get(name)] for name in names if before.get(name) != after.get(name)}
+
+
+def event_digest(event: AuditEvent) -> bytes:
+    """Return the SHA-256 of everything an audit row says."""
+    content = {field.attname: _plain(getattr(event, field.attname)) for field in event._meta.concrete_fields}
+    return hashlib.sha256(canonical_json(content)).digest()
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def seal(now: datetime) -> AuditSeal | None:
+    """Seal the events after the last seal, at most SEAL_SIZE of them; return the seal, or None when there is nothing to seal.
+
+    Before choosing the last row it waits for every transaction that is writing one, so that no row can slip into a sealed range later.
+    """
+    last_id = _last_settled_event()
+    with transaction.atomic():
+        previous = AuditSeal.objects.select_for_update().order_by("-last_id").first()
+        after = previous.last_id if previous else 0
+        events = list(AuditEvent.objects.filter(id__gt=after, id__lte=last_id).order_by("id")[:SEAL_SIZE])
+        if not events:
+            return None
+        new = AuditSeal(
+            first_id=after + 1,
+            last_id=events[-1].id,
+            fingerprints=_fingerprints(events),
+            previous_digest=previous.digest if previous else "",
+            sealed_at=now,
+        )
+        new.digest = _seal_digest(new, events)
+        new.signature = _signature(new.digest)
+        new.save(force_insert=True)
+        return new
+
+
+def _last_settled_event() -> int:
+    """Return the highest event id below which no uncommitted row can still appear."""
+    with transaction.atomic():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '2s'")
+                cursor.execute(f"LOCK TABLE {AuditEvent._meta.db_table} IN SHARE MODE")
+        return AuditEvent.objects.aggregate(last=models.Max("id"))["last"] or 0
+
+
+def _fingerprints(events: list[AuditEvent]) -> dict[str, str]:
+    return {str(event.id): event_digest(event).hex()[:16] for event in events}
+
+
+def _seal_digest(seal_row: AuditSeal, events: list[AuditEvent]) -> str:
+    digest = hashlib.sha256(f"{seal_row.first_id}:{seal_row.last_id}:{seal_row.previous_digest}".encode())
+    for event in events:
+        digest.update(event_digest(event))
+    return digest.hexdigest()
+
+
+def _signature(digest: str) -> str:
+    return hmac.new(server_secret("audit-seal"), digest.encode(), hashlib.sha256).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class SealFault:
+    """A place where the trail is not what was sealed; `event_id` is None when the seal itself is at fault."""
+
+    event_id: int | None
+    sentence: str
+
+
+def verify() -> Iterator[SealFault]:
+    """Yield every fault of the sealed trail, oldest first; nothing means that it is intact up to the last seal."""
+    previous, expected_first = "", 1
+    for row in AuditSeal.objects.order_by("last_id").iterator():
+        name = f"The seal over {row.first_id} to {row.last_id}"
+        if row.first_id != expected_first or row.previous_digest != previous:
+            yield SealFault(None, f"{name} does not follow the one before: a seal is missing or was changed.")
+        if not hmac.compare_digest(row.signature, _signature(row.digest)):
+            yield SealFault(None, f"{name} was not signed by this server.")
+        yield from _faults_in(row, name)
+        previous, expected_first = row.digest, row.last_id + 1
+
+
+def _faults_in(row: AuditSeal, name: str) -> Iterator[SealFault]:
+    events = list(AuditEvent.objects.filter(id__gte=row.first_id, id__lte=row.last_id).order_by("id"))
+    if _seal_digest(row, events) == row.digest:
+        return
+    found = _fingerprints(events)
+    faults = [
+        *(SealFault(int(key), f"Event {key} is missing.") for key in row.fingerprints.keys() - found.keys()),
+        *(SealFault(int(key), f"Event {key} was added after sealing.") for key in found.keys() - row.fingerprints.keys()),
+        *(SealFault(int(key), f"Event {key} was changed after sealing.") for key in found if row.fingerprints.get(key, found[key]) != found[key]),
+    ]
+    yield from sorted(faults, key=lambda fault: fault.event_id or 0) or [SealFault(None, f"{name} was changed.")]

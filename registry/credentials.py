@@ -1,0 +1,100 @@
+"""Client secrets: made here, shown once, two live at a time (house decision 14; threats.md R15)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from protocol.errors import TransitionRefused
+from registry import audit
+from registry.actors import Actor
+from registry.digests import digests_equal, keyed_digest, random_credential
+from registry.models import Client, ClientSecret
+from registry.transitions import DEVELOPER, OWNER, SYSTEM
+
+LIVE_SECRETS: Final = 2
+USE_SAMPLED_EVERY: Final = timedelta(hours=1)
+_PURPOSE: Final = "client-secret"
+# Compared when a client has no secret, so that an unknown client costs the same work.
+_NO_DIGEST: Final = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class NewSecret:
+    """A secret just made. `value` exists here only; the row keeps its digest."""
+
+    row: ClientSecret
+    value: str
+
+    def __repr__(self) -> str:
+        return f"NewSecret({self.row!r})"
+
+
+def live_secrets(client: Client, now: datetime) -> QuerySet[ClientSecret]:
+    """Return the secrets of `client` that work at `now`, newest first."""
+    return client.secrets.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now))
+
+
+def create_secret(
+    client: Client, actor: Actor, *, now: datetime, label: str = "", end_others_at: datetime | None = None, expires_at: datetime | None = None
+) -> NewSecret:
+    """Make a secret for `client`; with `end_others_at` the other live secrets end at that time (rotation with overlap).
+
+    Raises TransitionRefused with reason permission, method, state or limit.
+    """
+    with transaction.atomic():
+        row = Client.objects.select_for_update(of=("self",)).select_related("organization").get(pk=client.pk)
+        if not actor.has_role(row.organization, OWNER, DEVELOPER, SYSTEM):
+            raise TransitionRefused("permission", "Only an owner or developer may make a secret.")
+        if not row.uses_secret:
+            raise TransitionRefused("method", f"This app authenticates by {row.token_endpoint_auth_method}; a secret would not work.")
+        if row.state in (Client.State.DRAFT, Client.State.CLOSED):
+            raise TransitionRefused("state", "Activate this app first." if row.state == Client.State.DRAFT else "This app is closed.")
+        others = live_secrets(row, now)
+        if end_others_at is not None:
+            others.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=end_others_at)).update(expires_at=end_others_at)
+        if live_secrets(row, now).count() >= LIVE_SECRETS:
+            raise TransitionRefused("limit", f"This app has {LIVE_SECRETS} live secrets; end one first.")
+        value = random_credential("ccs")
+        secret = ClientSecret.objects.create(
+            client=row,
+            label=label[:60],
+            digest=keyed_digest(value, _PURPOSE),
+            tail=value[-4:],
+            created_by=actor.user,
+            created_at=now,
+            expires_at=expires_at,
+        )
+        audit.record(actor, "secret.created", row, organization=row.organization, difference={"secret": [None, str(secret)]})
+        return NewSecret(secret, value)
+
+
+def end_secret(secret: ClientSecret, actor: Actor, *, now: datetime) -> None:
+    """End a secret at once. Raises TransitionRefused with reason permission."""
+    with transaction.atomic():
+        row = Client.objects.select_for_update(of=("self",)).select_related("organization").get(pk=secret.client_id)
+        if not actor.has_role(row.organization, OWNER, DEVELOPER, SYSTEM):
+            raise TransitionRefused("permission", "Only an owner or developer may end a secret.")
+        ended = live_secrets(row, now).filter(pk=secret.pk).update(expires_at=now)
+        if ended:
+            audit.record(actor, "secret.ended", row, organization=row.organization, difference={"secret": [str(secret), None]})
+
+
+def secret_matches(client: Client | None, presented: str, now: datetime) -> bool:
+    """Say whether `presented` is a live secret of `client`. One query; the work is the same when the client is unknown.
+
+    The last use is noted at most once an hour, never on each request.
+    """
+    digest = keyed_digest(presented, _PURPOSE)
+    secrets = list(live_secrets(client, now)) if client is not None else []
+    matches = [secret for secret in secrets if digests_equal(secret.digest, digest)]
+    if not secrets:
+        digests_equal(_NO_DIGEST, digest)
+    for secret in matches:
+        if secret.last_used_at is None or secret.last_used_at <= now - USE_SAMPLED_EVERY:
+            ClientSecret.objects.filter(pk=secret.pk).update(last_used_at=now)
+    return bool(matches)

@@ -1,0 +1,36 @@
+"""What a client may be granted right now (house decision 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db.models import Q
+
+from registry.models import Client, Entitlement, Scope
+
+
+def entitled_scopes(client: Client, now: datetime) -> frozenset[str]:
+    """Return the scopes that `client` is entitled to at `now` and has registered. One query."""
+    live = Q(expires_at__isnull=True) | Q(expires_at__gt=now)
+    names = Entitlement.objects.filter(live, client=client, kind=Entitlement.Kind.SCOPE).values_list("value", flat=True)
+    return frozenset(names) & frozenset(client.scopes)
+
+
+def grant_scopes(client: Client, names: Iterable[str], because: str, *, evidence: str = "") -> None:
+    """Entitle `client` to the scopes `names` because of `because`; what is there already stays."""
+    rows = [Entitlement(client=client, value=name, because=because, evidence=evidence[:500]) for name in sorted(set(names))]
+    Entitlement.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def grant_scopes_by_policy(client: Client) -> None:
+    """Entitle `client` to the registered scopes that need no approval, and end policy entitlements that are no longer registered."""
+    free = set(Scope.objects.filter(name__in=client.scopes, is_sensitive=False).values_list("name", flat=True))
+    by_policy = Entitlement.objects.filter(client=client, kind=Entitlement.Kind.SCOPE, because=Entitlement.Because.POLICY)
+    by_policy.exclude(value__in=free).delete()
+    grant_scopes(client, free, Entitlement.Because.POLICY)
+
+
+def scopes_waiting_for_approval(client: Client, now: datetime) -> frozenset[str]:
+    """Return the registered scopes that `client` is not entitled to."""
+    return frozenset(client.scopes) - entitled_scopes(client, now)

@@ -1,0 +1,40 @@
+"""What the rules of this server make of a metadata document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from registry.client_metadata import read_client_metadata
+from registry.findings import Finding, errors_among
+from registry.models import Client, Organization
+from registry.policies import get_policy, get_scope_rules
+from registry.registration_policy import Decision, apply_registration_policy
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What the rules of this server make of a metadata document: what would be registered, and everything to say about it."""
+
+    metadata: dict[str, Any]
+    findings: tuple[Finding, ...]
+    decisions: tuple[Decision, ...]
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """Return the findings that refuse it."""
+        return errors_among(self.findings)
+
+
+def assess_metadata(document: Mapping[str, object], organization: Organization, *, stage: str, now: datetime) -> Assessment:
+    """Say what this server makes of a metadata document for a client of `organization` in `stage`; writes nothing.
+
+    Form, DCR, federation and every update pass here, so that an update runs exactly what a create runs (house decision 7).
+    """
+    policy = get_policy(organization)
+    loopback = policy.loopback_http_in_test and stage == Client.Stage.TEST
+    reading = read_client_metadata(document, now=int(now.timestamp()), allow_loopback_http=loopback)
+    outcome = apply_registration_policy(policy, reading.metadata, stage=stage, scopes=get_scope_rules())
+    return Assessment(outcome.metadata, reading.findings + outcome.findings, outcome.decisions)

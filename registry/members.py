@@ -1,0 +1,133 @@
+"""Members and invitations of an organization (portal.md 4.1; threats.md R10)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import transaction
+
+from protocol.errors import TransitionRefused
+from registry import audit
+from registry.actors import Actor
+from registry.digests import keyed_digest, random_credential
+from registry.models import Invitation, Membership, Organization, User
+from registry.models.users import normalize_email
+from registry.transitions import OWNER
+
+INVITATION_LIFETIME: Final = timedelta(hours=72)
+_PURPOSE: Final = "invitation"
+
+
+@dataclass(frozen=True, slots=True)
+class NewInvitation:
+    """An invitation just made; `value` goes into the mail and nowhere else."""
+
+    row: Invitation
+    value: str
+
+    def __repr__(self) -> str:
+        return f"NewInvitation({self.row!r})"
+
+
+def invite(organization: Organization, actor: Actor, *, email: str, role: str, now: datetime) -> NewInvitation:
+    """Invite an address to join; only an owner may. An open invitation of the same address is revoked first.
+
+    Raises TransitionRefused with reason permission or member.
+    """
+    address = normalize_email(email)
+    with transaction.atomic():
+        row = Organization.objects.select_for_update().get(pk=organization.pk)
+        if not actor.has_role(row, OWNER):
+            raise TransitionRefused("permission", "Only an owner may invite people.")
+        if row.memberships.filter(user__email=address).exists():
+            raise TransitionRefused("member", f"{address} is a member already.")
+        _open_invitations(row, now).filter(email=address).update(revoked_at=now)
+        value = random_credential("inv")
+        invitation = Invitation.objects.create(
+            organization=row,
+            email=address,
+            role=role,
+            digest=keyed_digest(value, _PURPOSE),
+            invited_by=actor.user,
+            created_at=now,
+            expires_at=now + INVITATION_LIFETIME,
+        )
+        audit.record(actor, "member.invited", row, organization=row, difference={"invitation": [None, str(invitation)]})
+        return NewInvitation(invitation, value)
+
+
+def _open_invitations(organization: Organization, now: datetime):  # type: ignore[no-untyped-def]
+    return organization.invitations.filter(accepted_at=None, revoked_at=None, expires_at__gt=now)
+
+
+def find_invitation(value: str, now: datetime) -> Invitation | None:
+    """Return the invitation with this value if it can still be accepted."""
+    open_rows = Invitation.objects.filter(accepted_at=None, revoked_at=None, expires_at__gt=now).select_related("organization", "invited_by")
+    return open_rows.filter(digest=keyed_digest(value, _PURPOSE)).first()
+
+
+def accept_invitation(value: str, user: User, actor: Actor, *, now: datetime) -> Membership:
+    """Join by an invitation: once, and only for the address it was sent to.
+
+    Raises TransitionRefused with reason gone or address.
+    """
+    with transaction.atomic():
+        invitation = find_invitation(value, now)
+        if invitation is None:
+            raise TransitionRefused("gone", "This invitation was used, was withdrawn or is older than 72 hours. Ask for a new one.")
+        if invitation.email != user.email:
+            raise TransitionRefused("address", f"This invitation is for {invitation.email}. Sign in with that address.")
+        taken = Invitation.objects.filter(pk=invitation.pk, accepted_at=None, revoked_at=None).update(accepted_at=now)
+        if not taken:
+            raise TransitionRefused("gone", "This invitation was used already.")
+        membership, _ = Membership.objects.get_or_create(
+            organization=invitation.organization, user=user, defaults={"role": invitation.role}
+        )
+        audit.record(actor, "member.joined", membership.organization, organization=membership.organization, difference={"member": [None, str(membership)]})  # fmt: skip
+        return membership
+
+
+def revoke_invitation(invitation: Invitation, actor: Actor, *, now: datetime) -> None:
+    """Withdraw an invitation; only an owner may. Raises TransitionRefused with reason permission."""
+    with transaction.atomic():
+        if not actor.has_role(invitation.organization, OWNER):
+            raise TransitionRefused("permission", "Only an owner may withdraw an invitation.")
+        if Invitation.objects.filter(pk=invitation.pk, accepted_at=None, revoked_at=None).update(revoked_at=now):
+            audit.record(actor, "member.invitation_revoked", invitation.organization, organization=invitation.organization, difference={"invitation": [str(invitation), None]})  # fmt: skip
+
+
+def change_role(membership: Membership, role: str, actor: Actor) -> None:
+    """Give a member another role; only an owner may, and one owner stays. Raises TransitionRefused with reason permission or last_owner."""
+    with transaction.atomic():
+        row = _lock(membership, actor)
+        if role != Membership.Role.OWNER:
+            _check_not_last_owner(row)
+        before, row.role = row.role, role
+        row.save(update_fields=["role"])
+        audit.record(actor, "member.role_changed", row.organization, organization=row.organization, difference={str(row.user): [before, role]})
+
+
+def remove_member(membership: Membership, actor: Actor) -> None:
+    """Remove a member, or leave; one owner stays. Raises TransitionRefused with reason permission or last_owner."""
+    with transaction.atomic():
+        row = _lock(membership, actor)
+        _check_not_last_owner(row)
+        row.delete()
+        audit.record(actor, "member.removed", row.organization, organization=row.organization, difference={"member": [str(row), None]})
+
+
+def _lock(membership: Membership, actor: Actor) -> Membership:
+    Organization.objects.select_for_update().get(pk=membership.organization_id)
+    row = Membership.objects.select_related("organization", "user").get(pk=membership.pk)
+    own = actor.user is not None and actor.user.pk == row.user_id
+    if not own and not actor.has_role(row.organization, OWNER):
+        raise TransitionRefused("permission", "Only an owner may change members.")
+    return row
+
+
+def _check_not_last_owner(row: Membership) -> None:
+    owners = Membership.objects.filter(organization=row.organization, role=Membership.Role.OWNER)
+    if row.role == Membership.Role.OWNER and owners.count() == 1:
+        raise TransitionRefused("last_owner", "An organization keeps at least one owner. Make somebody else an owner first.")

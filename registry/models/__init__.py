@@ -1,0 +1,32 @@
+"""Models of the registry, by subject."""
+
+from registry.models.audit import AuditEvent, AuditSeal
+from registry.models.changes import ChangeRequest
+from registry.models.clients import Client, ClientKeySet, ClientKeyUse, ClientSecret
+from registry.models.entitlements import Entitlement, Scope
+from registry.models.organizations import Contact, Invitation, Membership, Organization
+from registry.models.policies import PolicyRecord
+from registry.models.server import ServerSecret, SigningKey
+from registry.models.single_use import SingleUseValue
+from registry.models.users import User
+
+__all__ = [
+    "AuditEvent",
+    "AuditSeal",
+    "ChangeRequest",
+    "Client",
+    "ClientKeySet",
+    "ClientKeyUse",
+    "ClientSecret",
+    "Contact",
+    "Entitlement",
+    "Invitation",
+    "Membership",
+    "Organization",
+    "PolicyRecord",
+    "Scope",
+    "ServerSecret",
+    "SigningKey",
+    "SingleUseValue",
+    "User",
+]

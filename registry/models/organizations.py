@@ -1,0 +1,131 @@
+"""Organizations, their contacts, members and invitations."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.utils import timezone
+
+
+class Organization(models.Model):
+    """A partner: every client belongs to exactly one. `org_id` is what tokens and introspection say.
+
+    `state` is written by `registry.lifecycle` alone.
+    """
+
+    class State(models.TextChoices):
+        """portal.md 4.4"""
+
+        DRAFT = "draft", "Draft"
+        PENDING = "pending", "Waiting for approval"
+        CHANGES_REQUESTED = "changes_requested", "Changes requested"
+        APPROVED = "approved", "Approved"
+        REJECTED = "rejected", "Rejected"
+        SUSPENDED = "suspended", "Suspended"
+        CLOSED = "closed", "Closed"
+
+    org_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    slug = models.SlugField(max_length=60, unique=True)
+    legal_name = models.CharField(max_length=200)
+    registration_number = models.CharField(max_length=60, blank=True)
+    country = models.CharField(max_length=2, blank=True, help_text="ISO 3166-1 alpha-2")
+    website = models.CharField(max_length=500, blank=True)
+    email_domains = models.JSONField(default=list, blank=True)
+    is_operator = models.BooleanField(default=False, editable=False)
+
+    state = models.CharField(max_length=20, choices=State.choices, default=State.DRAFT)
+    state_reason = models.TextField(blank=True)
+    state_changed_at = models.DateTimeField(default=timezone.now, editable=False)
+    reviewer = models.ForeignKey("registry.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    reopened_by_owner = models.BooleanField(default=False, editable=False)
+
+    created_by = models.ForeignKey("registry.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    submitted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    terms_accepted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    members = models.ManyToManyField("registry.User", through="registry.Membership", related_name="organizations")
+
+    class Meta:
+        ordering = ["legal_name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["country", "registration_number"],
+                condition=~models.Q(registration_number=""),
+                name="organization_registration_number",
+                violation_error_message="An organization with this registration number exists already. Ask a colleague to invite you.",
+            ),
+            models.UniqueConstraint(fields=["is_operator"], condition=models.Q(is_operator=True), name="one_operator_organization"),
+        ]
+
+    def __str__(self) -> str:
+        return self.legal_name
+
+
+class Contact(models.Model):
+    """Who to reach at an organization, by kind."""
+
+    class Kind(models.TextChoices):
+        """What the contact is for."""
+
+        BUSINESS = "business", "Business"
+        TECHNICAL = "technical", "Technical"
+        SECURITY = "security", "Security"
+        BILLING = "billing", "Billing"
+        INCIDENT = "incident", "Incident"
+
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="contacts")
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    name = models.CharField(max_length=150, blank=True)
+    email = models.EmailField(max_length=254)
+
+    class Meta:
+        ordering = ["kind", "email"]
+        constraints = [models.UniqueConstraint(fields=["organization", "kind", "email"], name="contact_once_per_kind")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.email}"
+
+
+class Membership(models.Model):
+    """A person's role in an organization (portal.md 4.1)."""
+
+    class Role(models.TextChoices):
+        """What the member may do."""
+
+        OWNER = "owner", "Owner"
+        DEVELOPER = "developer", "Developer"
+        VIEWER = "viewer", "Viewer"
+
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey("registry.User", on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=20, choices=Role.choices)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["role", "id"]
+        constraints = [models.UniqueConstraint(fields=["organization", "user"], name="membership_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user} ({self.get_role_display()})"
+
+
+class Invitation(models.Model):
+    """An invitation to join an organization: bound to an address, used once, for 72 hours (threats.md R10)."""
+
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="invitations")
+    email = models.EmailField(max_length=254)
+    role = models.CharField(max_length=20, choices=Membership.Role.choices)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    invited_by = models.ForeignKey("registry.User", null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.email} ({self.get_role_display()})"

@@ -1,0 +1,120 @@
+"""Redirect URIs: which may be registered, and which request matches a registered one. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import parse_qsl
+
+from protocol.errors import InvalidUrl
+from protocol.urls import Authority, SplitUri, parse_authority, split_uri
+from registry.findings import Findings
+
+# DCR-META-16: schemes that run code, read files or reach other protocols.
+FORBIDDEN_SCHEMES: Final = frozenset(
+    ("about", "blob", "data", "file", "ftp", "intent", "javascript", "mailto", "vbscript", "view-source", "ws", "wss")
+)
+LOOPBACK_ADDRESSES: Final = ("127.0.0.1", "::1")
+_LOOPBACK_URI: Final = re.compile(r"(?P<host>http://(?:127\.0\.0\.1|\[::1\]))(?::(?P<port>[0-9]{1,5}))?(?P<rest>(?:[/?][^#]*)?)")
+_EXACT = "Redirect URIs are compared exactly, character by character."
+
+
+def review_redirect_uri(text: object, path: str, findings: Findings, *, native: bool, allow_loopback_http: bool) -> None:
+    """Add findings about one redirect URI of a client (DCR-META-11 to -16; RFC 8252, 7; threats.md F08, O03, O04).
+
+    `native` is application_type; `allow_loopback_http` lets a web client of the test stage use http on a loopback address.
+    """
+    if not isinstance(text, str):
+        findings.error("redirect_uri.type", path, "A redirect URI must be a string.")
+        return
+    try:
+        uri = split_uri(text)
+        authority = parse_authority(uri.authority) if uri.authority else None
+    except InvalidUrl as error:
+        findings.error(f"redirect_uri.{error.reason}", path, error.description.replace("The URL", "The redirect URI"), _EXACT)
+        return
+    _review_parts(uri, path, findings)
+    if uri.scheme in FORBIDDEN_SCHEMES:
+        findings.error("redirect_uri.forbidden_scheme", path, f"A redirect URI must not use the scheme {uri.scheme}.")
+    elif uri.scheme == "https":
+        _review_https(uri, authority, path, findings, native=native)
+    elif uri.scheme == "http":
+        _review_http(authority, path, findings, allowed=native or allow_loopback_http)
+    else:
+        _review_private_use(uri, path, findings, native=native)
+
+
+def _review_parts(uri: SplitUri, path: str, findings: Findings) -> None:
+    if uri.fragment is not None:
+        findings.error("redirect_uri.fragment", path, "A redirect URI must not have a fragment.", "Remove the # and what follows it.")
+    if "*" in uri.text:
+        findings.error("redirect_uri.wildcard", path, "A redirect URI must not contain a wildcard.", _EXACT)
+    if any(segment.lower().replace("%2e", ".") in (".", "..") for segment in uri.path.replace("\\", "/").split("/")):
+        findings.error("redirect_uri.dot_segment", path, "A redirect URI must not contain . or .. segments.", "Write the path it leads to.")
+    if uri.query is not None:
+        if any(name == "iss" for name, _ in parse_qsl(uri.query, keep_blank_values=True)):
+            findings.error("redirect_uri.iss", path, "A redirect URI must not carry the parameter iss; the server adds its own (RFC 9207).")
+        findings.warning("redirect_uri.query", path, "This redirect URI has a query; it must be sent exactly so every time.")
+
+
+def _review_https(uri: SplitUri, authority: Authority | None, path: str, findings: Findings, *, native: bool) -> None:
+    if authority is None:
+        findings.error("redirect_uri.authority", path, "The redirect URI has no host.")
+        return
+    if native and _is_loopback(authority):
+        findings.error("redirect_uri.https_loopback", path, "A native app cannot use https on a loopback address.", "Use http with 127.0.0.1.")
+    elif authority.kind != "name":
+        findings.warning("redirect_uri.ip_host", path, "The host of this redirect URI is an IP address; a name is safer.")
+    elif "." not in authority.host and authority.host != "localhost":
+        findings.warning("redirect_uri.single_label", path, "The host of this redirect URI has no dot; browsers outside your network cannot reach it.")
+    if authority.kind == "name" and any(label.startswith("xn--") for label in authority.host.split(".")):
+        findings.warning("redirect_uri.internationalized", path, f"The host {authority.host} is an internationalized name; check its spelling.")
+    if uri.path == "" and uri.query is None:
+        findings.note("redirect_uri.no_path", path, "This redirect URI has no path; https://host and https://host/ are different.")
+
+
+def _review_http(authority: Authority | None, path: str, findings: Findings, *, allowed: bool) -> None:
+    if authority is not None and allowed and authority.host in LOOPBACK_ADDRESSES:
+        return
+    if authority is not None and allowed and authority.host == "localhost":
+        findings.error(
+            "redirect_uri.localhost", path, "The name localhost can lead elsewhere.", "Use the address 127.0.0.1 or [::1] instead."
+        )
+    else:
+        hint = "Use https, or http with 127.0.0.1 or [::1] for a native app or in test." if allowed else "Use https."
+        findings.error("redirect_uri.http", path, "A redirect URI must not use http.", hint)
+
+
+def _review_private_use(uri: SplitUri, path: str, findings: Findings, *, native: bool) -> None:
+    if not native:
+        findings.error(
+            "redirect_uri.scheme", path, f"A web app must use https, not the scheme {uri.scheme}.",
+            "For a mobile or desktop app set application_type to native.",
+        )  # fmt: skip
+    elif "." not in uri.scheme:
+        findings.error(
+            "redirect_uri.private_use", path, f"The private-use scheme {uri.scheme} must contain a dot.",
+            "Use a domain name that you own in reverse order, such as com.example.app.",
+        )  # fmt: skip
+
+
+def _is_loopback(authority: Authority) -> bool:
+    return authority.host == "localhost" or authority.host == "::1" or authority.host.startswith("127.")
+
+
+def redirect_uri_matches(registered: str, requested: str, *, native: bool) -> bool:
+    """Say whether `requested` is `registered`: the same string, but for the port of an http loopback URI of a native client.
+
+    RFC 9700, 2.1; RFC 8252, 7.3; DCR-META-17; threats.md O03.
+    """
+    if requested == registered:
+        return True
+    return native and _without_loopback_port(registered) is not None and _without_loopback_port(registered) == _without_loopback_port(requested)
+
+
+def _without_loopback_port(text: str) -> str | None:
+    """Return an http loopback URI with its port left out, or None for any other URI."""
+    match = _LOOPBACK_URI.fullmatch(text)
+    if match is None or (match["port"] and not 0 < int(match["port"]) <= 65535):
+        return None
+    return match["host"] + match["rest"]

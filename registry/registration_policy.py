@@ -1,0 +1,193 @@
+"""What this server allows of client metadata: each value is accepted, stripped, replaced or refused, and the answer says why. Pure.
+
+A policy is data: the built-in values, then the record for all, then the record of the organization (`PolicyRecord.values`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final, Literal
+
+from registry.client_metadata.fields import ALL_ALGORITHMS, GRANT_TYPES, ID_TOKEN_ALGORITHMS, TOKEN_ENDPOINT_AUTH_METHODS
+from registry.findings import Finding, Findings
+
+Action = Literal["stripped", "replaced", "refused"]
+Metadata = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationPolicy:
+    """The rules. Lifetimes are in seconds; a limit counts registered values or clients."""
+
+    grant_types: tuple[str, ...] = GRANT_TYPES
+    token_endpoint_auth_methods: tuple[str, ...] = TOKEN_ENDPOINT_AUTH_METHODS
+    live_token_endpoint_auth_methods: tuple[str, ...] = TOKEN_ENDPOINT_AUTH_METHODS
+    client_assertion_algorithms: tuple[str, ...] = ALL_ALGORITHMS
+    id_token_algorithms: tuple[str, ...] = ID_TOKEN_ALGORITHMS
+    default_scopes: tuple[str, ...] = ()
+    redirect_uris_limit: int = 20
+    clients_limit: int = 50
+    loopback_http_in_test: bool = True
+    require_pushed_authorization_requests: bool = False
+    require_signed_request_object: bool = False
+    access_token_lifetime_seconds: int = 600
+    org_id_in_id_token: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeRule:
+    """What the policy needs to know of a scope."""
+
+    is_sensitive: bool
+    is_retired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the policy did to one member: `before` and `after` are its values, `rule` is stable, `sentence` says why."""
+
+    member: str
+    action: Action
+    before: Any
+    after: Any
+    rule: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyOutcome:
+    """Metadata after the policy, and every decision that changed or refused a value."""
+
+    metadata: Metadata
+    decisions: tuple[Decision, ...]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Return the decisions as findings, in the words of the other findings."""
+        return tuple(
+            Finding(f"policy.{made.rule}", "error" if made.action == "refused" else "note", made.member, made.sentence) for made in self.decisions
+        )
+
+
+LIMITS: Final = {"redirect_uris_limit": (1, 50), "clients_limit": (1, 10_000), "access_token_lifetime_seconds": (60, 3600)}
+CHOICES: Final = {
+    "grant_types": GRANT_TYPES,
+    "token_endpoint_auth_methods": TOKEN_ENDPOINT_AUTH_METHODS,
+    "live_token_endpoint_auth_methods": TOKEN_ENDPOINT_AUTH_METHODS,
+    "client_assertion_algorithms": ALL_ALGORITHMS,
+    "id_token_algorithms": ID_TOKEN_ALGORITHMS,
+}
+
+
+def review_policy_values(values: object) -> tuple[Finding, ...]:
+    """Return what is wrong with the values of a policy record: unknown members, wrong types, choices and limits."""
+    findings = Findings()
+    if not isinstance(values, dict):
+        findings.error("policy.type", "values", "The policy must be a JSON object.")
+        return tuple(findings.items)
+    known = {field.name: field.default for field in fields(RegistrationPolicy)}
+    for name, value in values.items():
+        if name not in known:
+            findings.error("policy.unknown", str(name)[:60], f"{str(name)[:60]} is not a policy value.", f"Known are {', '.join(known)}.")
+        elif isinstance(known[name], bool):
+            if not isinstance(value, bool):
+                findings.error("policy.type", name, f"{name} must be true or false.")
+        elif isinstance(known[name], int):
+            low, high = LIMITS[name]
+            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+                findings.error("policy.limit", name, f"{name} must be a whole number from {low} to {high}.")
+        else:
+            _review_list(name, value, findings)
+    return tuple(findings.items)
+
+
+def _review_list(name: str, value: object, findings: Findings) -> None:
+    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+        findings.error("policy.type", name, f"{name} must be a list of strings.")
+        return
+    choices = CHOICES.get(name)
+    if choices is None:
+        return
+    if not value:
+        findings.error("policy.empty", name, f"{name} must not be empty: nothing could be registered.")
+    for entry in value:
+        if entry not in choices:
+            findings.error("policy.choice", name, f"{name} contains {entry!r}; this server has {', '.join(choices)}.")
+
+
+def merge_policy(*records: Mapping[str, Any]) -> RegistrationPolicy:
+    """Return the built-in policy with the values of `records` laid over it, later ones winning. Values must be reviewed before."""
+    policy = RegistrationPolicy()
+    for values in records:
+        policy = replace(policy, **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    return policy
+
+
+def apply_registration_policy(
+    policy: RegistrationPolicy, metadata: Mapping[str, Any], *, stage: str, scopes: Mapping[str, ScopeRule]
+) -> PolicyOutcome:
+    """Return what the policy makes of `metadata` (as read by `read_client_metadata`) for a client of `stage`.
+
+    `scopes` are the scopes of this server by name. Refused values stay in the metadata: the caller must not register it.
+    """
+    result, decisions = dict(metadata), []
+    decisions += _check_allowed(policy, result, stage)
+    decisions += _limit_redirect_uris(policy, result)
+    decisions += _grant_scopes(policy, result, scopes)
+    decisions += _force_switches(policy, result)
+    return PolicyOutcome(result, tuple(decisions))
+
+
+def _check_allowed(policy: RegistrationPolicy, metadata: Metadata, stage: str) -> list[Decision]:
+    methods = policy.token_endpoint_auth_methods if stage == "test" else policy.live_token_endpoint_auth_methods
+    allowed = {
+        "token_endpoint_auth_method": methods,
+        "token_endpoint_auth_signing_alg": policy.client_assertion_algorithms,
+        "request_object_signing_alg": policy.client_assertion_algorithms,
+        "id_token_signed_response_alg": policy.id_token_algorithms,
+        "grant_types": policy.grant_types,
+    }
+    decisions = []
+    for member, choices in allowed.items():
+        value = metadata.get(member)
+        wrong = [entry for entry in (value if isinstance(value, list) else [value]) if entry is not None and entry not in choices]
+        if wrong:
+            sentence = f"{member} {', '.join(wrong)} is not allowed here in stage {stage}. Allowed: {', '.join(choices)}."
+            decisions.append(Decision(member, "refused", value, value, f"{member}.not_allowed", sentence))
+    return decisions
+
+
+def _limit_redirect_uris(policy: RegistrationPolicy, metadata: Metadata) -> list[Decision]:
+    count = len(metadata.get("redirect_uris", []))
+    if count <= policy.redirect_uris_limit:
+        return []
+    sentence = f"At most {policy.redirect_uris_limit} redirect URIs are allowed here; {count} were given."
+    return [Decision("redirect_uris", "refused", count, count, "redirect_uris.limit", sentence)]
+
+
+def _grant_scopes(policy: RegistrationPolicy, metadata: Metadata, scopes: Mapping[str, ScopeRule]) -> list[Decision]:
+    asked = metadata.get("scope")
+    if asked is None:
+        if not policy.default_scopes:
+            return []
+        metadata["scope"] = " ".join(policy.default_scopes)
+        return [Decision("scope", "replaced", None, metadata["scope"], "scope.default", "No scope was asked for; these are the default.")]
+    kept = [name for name in asked.split() if name in scopes and not scopes[name].is_retired]
+    dropped = [name for name in asked.split() if name not in kept]
+    metadata["scope"] = " ".join(kept)
+    if not dropped:
+        return []
+    sentence = f"This server has no scope {', '.join(name[:60] for name in dropped[:10])}; it was left out."
+    return [Decision("scope", "stripped", asked, metadata["scope"], "scope.unknown", sentence)]
+
+
+def _force_switches(policy: RegistrationPolicy, metadata: Metadata) -> list[Decision]:
+    if "authorization_code" not in metadata.get("grant_types", []):
+        return []
+    decisions = []
+    for member in ("require_pushed_authorization_requests", "require_signed_request_object"):
+        if getattr(policy, member) and not metadata.get(member):
+            before, metadata[member] = metadata.get(member), True
+            decisions.append(Decision(member, "replaced", before, True, f"{member}.forced", f"This server requires {member} of every app."))
+    return decisions

@@ -1,0 +1,111 @@
+"""This server's signing keys: made, published, rotated (house decision 13).
+
+A key is `next` (published ahead, so that nobody meets it by surprise), then `current` (signs), then `retired` (still verifies).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+from django.db import transaction
+from django.utils import timezone
+
+from protocol.jose import SigningKey as PrivateKey
+from protocol.jose import generate_private_key, parse_private_key_pem
+from registry import audit
+from registry.actors import Actor
+from registry.field_encryption import decrypt, encrypt
+from registry.models import SigningKey
+from registry.snapshots import Snapshot
+
+PROTOCOL_ALGORITHMS: Final = ("ES256", "RS256")
+PUBLISHED_AFTER_RETIREMENT: Final = timedelta(days=7)
+SNAPSHOT_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedKeys:
+    """The keys of one purpose: the public ones as a JWK Set, and the private ones in use by algorithm."""
+
+    public_jwks: dict[str, Any]
+    current: dict[str, PrivateKey]
+
+
+def ensure_signing_keys(actor: Actor, *, now: datetime) -> int:
+    """Make the protocol keys that are missing: a current and a next one per algorithm. Return how many were made."""
+    made = 0
+    for algorithm in PROTOCOL_ALGORITHMS:
+        for state in (SigningKey.State.CURRENT, SigningKey.State.NEXT):
+            with transaction.atomic():
+                if not SigningKey.objects.filter(purpose=SigningKey.Purpose.PROTOCOL, algorithm=algorithm, state=state).exists():
+                    _make(SigningKey.Purpose.PROTOCOL, algorithm, state, actor, now)
+                    made += 1
+    return made
+
+
+def _make(purpose: str, algorithm: str, state: str, actor: Actor, now: datetime) -> SigningKey:
+    key = generate_private_key(algorithm)
+    row = SigningKey.objects.create(
+        purpose=purpose,
+        algorithm=algorithm,
+        kid=key.kid,
+        state=state,
+        public_jwk=key.public_jwk(),
+        private_key_encrypted=encrypt(key.to_pem().decode()),
+        created_at=now,
+        activated_at=now if state == SigningKey.State.CURRENT else None,
+    )
+    audit.record(actor, "signing_key.created", row, organization=None, difference={"state": [None, state]})
+    forget_snapshots()
+    return row
+
+
+def rotate_signing_key(purpose: str, algorithm: str, actor: Actor, *, now: datetime) -> SigningKey:
+    """Retire the current key, make the next one current and publish a new next one; return the current one."""
+    with transaction.atomic():
+        rows = SigningKey.objects.select_for_update().filter(purpose=purpose, algorithm=algorithm)
+        following = rows.filter(state=SigningKey.State.NEXT).first() or _make(purpose, algorithm, SigningKey.State.NEXT, actor, now)
+        for old in rows.filter(state=SigningKey.State.CURRENT):
+            old.state, old.retired_at = SigningKey.State.RETIRED, now
+            old.save(update_fields=["state", "retired_at"])
+        following.state, following.activated_at = SigningKey.State.CURRENT, now
+        following.save(update_fields=["state", "activated_at"])
+        _make(purpose, algorithm, SigningKey.State.NEXT, actor, now)
+        audit.record(actor, "signing_key.rotated", following, organization=None)
+    forget_snapshots()
+    return following
+
+
+def get_keys(purpose: str) -> PublishedKeys:
+    """Return the keys of `purpose`, at most SNAPSHOT_SECONDS old, and the last ones known while the database is away.
+
+    Raises django.db.Error when the database is away and nothing was read before.
+    """
+    return _snapshots[purpose].get()
+
+
+def _read_keys(purpose: str) -> PublishedKeys:
+    still_published = timezone.now() - PUBLISHED_AFTER_RETIREMENT
+    rows = [row for row in SigningKey.objects.filter(purpose=purpose) if row.retired_at is None or row.retired_at > still_published]
+    current = {
+        row.algorithm: parse_private_key_pem(decrypt(row.private_key_encrypted).encode(), row.algorithm)
+        for row in rows
+        if row.state == SigningKey.State.CURRENT
+    }
+    order = {SigningKey.State.CURRENT: 0, SigningKey.State.NEXT: 1, SigningKey.State.RETIRED: 2}
+    rows.sort(key=lambda row: (order[SigningKey.State(row.state)], row.algorithm))
+    return PublishedKeys({"keys": [row.public_jwk for row in rows]}, current)
+
+
+_snapshots: Final = {
+    purpose: Snapshot(partial(_read_keys, purpose), seconds=SNAPSHOT_SECONDS) for purpose in SigningKey.Purpose.values
+}
+
+
+def forget_snapshots() -> None:
+    """Read the keys again at the next use, in this process; others follow within SNAPSHOT_SECONDS."""
+    for snapshot in _snapshots.values():
+        snapshot.forget()

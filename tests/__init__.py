@@ -1,0 +1,1 @@
+"""Tests mirror the apps; their names are sentences."""
