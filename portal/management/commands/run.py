@@ -17,6 +17,7 @@ from typing import IO, Any
 from django.apps import apps
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
+from django.core.checks import Tags
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import connection, connections, transaction
@@ -36,6 +37,7 @@ class Command(BaseCommand):
     """Serve the site: gunicorn and a Celery worker with beat, supervised."""
 
     help = "Prepare the data directory and the database, then serve the site and its background worker until Ctrl-C."
+    requires_system_checks = [Tags.security]  # what an operator can get wrong; `make lint` runs the slow ones, for developers
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the options of the command line."""

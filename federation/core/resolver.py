@@ -1,0 +1,351 @@
+"""Resolving an entity: from its identifier to a trust chain and metadata (OpenID Federation 1.0, 10).
+
+The walk goes up by authority hints, one level of superiors at a time, fetched side by side. It stops at the first level on which a chain
+is valid, so that a shorter chain always wins. Everything is bounded (FED-TCR-09; threats.md T01): what does not fit is reported, not tried.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeVar, cast
+from urllib.parse import urlencode
+
+from federation.core.resolution import (
+    Candidate,
+    Failure,
+    Resolution,
+    StepNumber,
+    constraint_failure,
+    failure_from,
+    furthest,
+    no_anchor_failure,
+    steps_for,
+    type_missing_failure,
+)
+from federation.core.statement_cache import StatementCache, StatementKey
+from federation.core.statements import (
+    EntityConfiguration,
+    SubordinateStatement,
+    UnverifiedStatement,
+    parse_entity_statement,
+    verify_entity_configuration,
+    verify_subordinate_statement,
+)
+from federation.core.trust_chains import (
+    PolicyMemory,
+    TrustAnchor,
+    TrustChain,
+    apply_chain_policies,
+    enforce_chain_constraints,
+    link_chain,
+    resolve_policies,
+    validate_trust_chain,
+)
+from protocol.constants import WELL_KNOWN_FEDERATION
+from protocol.errors import ConstraintViolated, FederationError, FetchError, InvalidMetadata, InvalidTrustChain, ProtocolError
+from protocol.fetch import Fetcher, FetchPurpose, FetchRequest, FetchResponse, standard_request
+from protocol.jose import VerificationBudget
+
+Key = TypeVar("Key")
+RELYING_PARTY_TYPES: Final = ("openid_relying_party", "oauth_client")
+_NOT_ENOUGH_LEFT: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class ResolutionLimits:
+    """What one resolution may cost: fetches, seconds, bytes, levels of superiors, hints of one entity, signature checks."""
+
+    fetches: int = 24
+    seconds: float = 8.0
+    bytes: int = 1024 * 1024
+    depth: int = 6
+    hints: int = 10
+    signature_checks: int = 64
+
+
+def configuration_url(entity_id: str) -> str:
+    """Return where an entity publishes its configuration: one slash at the end is dropped first (FED-EID-07, FED-ECP-04)."""
+    return entity_id.removesuffix("/") + WELL_KNOWN_FEDERATION
+
+
+def statement_url(fetch_endpoint: str, subject: str) -> str:
+    """Return the URL that asks a fetch endpoint about `subject` (8.1.1)."""
+    return f"{fetch_endpoint}{'&' if '?' in fetch_endpoint else '?'}{urlencode({'sub': subject})}"
+
+
+class Resolver:
+    """Resolves entities against pinned trust anchors; `clock` gives seconds, `monotonic` drives the time limit."""
+
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        anchors: Iterable[TrustAnchor],
+        cache: StatementCache,
+        *,
+        limits: ResolutionLimits | None = None,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.fetcher = fetcher
+        self.anchors = {anchor.entity_id: anchor for anchor in anchors}
+        self.cache = cache
+        self.limits = limits or ResolutionLimits()
+        self.clock, self.monotonic = clock, monotonic
+        self.policies = PolicyMemory()
+
+    def resolve(self, entity_id: str, *, entity_types: tuple[str, ...] = RELYING_PARTY_TYPES, past_caches: bool = False) -> Resolution:
+        """Return what is found about `entity_id`, which is an entity identifier in form; trust or the reason why not.
+
+        One of `entity_types` must be left after the federation's rules; an empty tuple asks for none. Nothing is raised.
+        """
+        return _Walk(self, entity_id, entity_types, past_caches=past_caches).resolve()
+
+    def resolve_supplied(self, raw_statements: Sequence[str], *, entity_types: tuple[str, ...] = RELYING_PARTY_TYPES) -> Resolution:
+        """Return what a supplied chain proves, without any fetch; it is validated in full (FED-TCV-17, FED-SEC-03). Nothing is raised."""
+        walk = _Walk(self, "", entity_types, past_caches=False)
+        try:
+            chain = validate_trust_chain(raw_statements, self.anchors.values(), now=walk.now, budget=walk.budget)
+        except ConstraintViolated as error:
+            return walk.conclude([Candidate((), failure=constraint_failure("", error))])
+        except FederationError as error:
+            return walk.conclude([Candidate((), failure=failure_from(StepNumber.VERIFY_STATEMENT, "", error))])
+        walk.entity_id = chain.subject.subject
+        return walk.conclude([walk.judge(chain)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Path:
+    """A way up from the subject: the entities so far, and a statement for each step."""
+
+    entities: tuple[str, ...]
+    statements: tuple[SubordinateStatement, ...]
+
+    def extended(self, statement: SubordinateStatement) -> _Path:
+        return _Path((*self.entities, statement.issuer), (*self.statements, statement))
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One resolution under way: what was fetched, what is left to spend, and which candidates there are."""
+
+    resolver: Resolver
+    entity_id: str
+    entity_types: tuple[str, ...]
+    past_caches: bool = field(kw_only=True)
+    now: int = field(init=False)
+    budget: VerificationBudget = field(init=False)
+    deadline: float = field(init=False)
+    bytes_left: int = field(init=False)
+    fetches: int = field(default=0, init=False)
+    configurations: dict[str, EntityConfiguration | Failure] = field(default_factory=dict, init=False)
+    statements: dict[tuple[str, str], SubordinateStatement | Failure] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        limits = self.resolver.limits
+        self.now = int(self.resolver.clock())
+        self.budget = VerificationBudget(limits.signature_checks)
+        self.deadline = self.resolver.monotonic() + limits.seconds
+        self.bytes_left = limits.bytes
+
+    def resolve(self) -> Resolution:
+        """Walk up level by level until a chain is valid or nothing is left to try."""
+        self._learn_configurations([self.entity_id])
+        subject = self.configurations[self.entity_id]
+        if isinstance(subject, Failure):
+            return self.conclude([Candidate((self.entity_id,), failure=subject)])
+        if anchor := self.resolver.anchors.get(self.entity_id):
+            return self.conclude([self._candidate(_Path((self.entity_id,), ()), anchor)])
+        candidates: list[Candidate] = []
+        paths = [_Path((self.entity_id,), ())]
+        for _ in range(self.resolver.limits.depth):
+            found, paths = self._climb(paths)
+            candidates += found
+            if not paths or any(candidate.chain for candidate in candidates):
+                break
+        candidates += [self._unfinished(path) for path in paths]
+        return self.conclude(candidates)
+
+    def _climb(self, paths: list[_Path]) -> tuple[list[Candidate], list[_Path]]:
+        """Go one level up every path; return the candidates that ended here and the paths that go on."""
+        ended: list[Candidate] = []
+        edges: list[tuple[_Path, str]] = []
+        for path in paths:
+            hints, dropped = self._hints(path)
+            edges += [(path, superior) for superior in hints]
+            ended += dropped
+        self._learn_configurations(superior for _, superior in edges)
+        self._learn_statements((superior, path.entities[-1]) for path, superior in edges)
+        onward: list[_Path] = []
+        for path, superior in edges:
+            statement = self.statements[superior, path.entities[-1]]
+            if isinstance(statement, Failure):
+                ended.append(Candidate((*path.entities, superior), failure=statement))
+            elif anchor := self.resolver.anchors.get(superior):
+                ended.append(self._candidate(path.extended(statement), anchor))
+            else:
+                onward.append(path.extended(statement))
+        return ended, onward
+
+    def _hints(self, path: _Path) -> tuple[list[str], list[Candidate]]:
+        """Return the superiors to try above a path, anchors first, and the hints that are not tried, with the reason."""
+        top = self.configurations[path.entities[-1]]
+        hints = top.authority_hints if isinstance(top, EntityConfiguration) else ()
+        if not hints:
+            reason = "It names no superior, and it is no trust anchor that is accepted here."
+            return [], [Candidate(path.entities, failure=no_anchor_failure(path.entities[-1], reason))]
+        usable = sorted((hint for hint in hints if hint not in path.entities), key=lambda hint: hint not in self.resolver.anchors)
+        limit = self.resolver.limits.hints
+        dropped = [self._dropped(path, hint, "The hint leads back into the path.") for hint in hints if hint in path.entities]
+        dropped += [self._dropped(path, hint, f"Only {limit} hints of an entity are tried.") for hint in usable[limit:]]
+        return usable[:limit], dropped
+
+    def _dropped(self, path: _Path, hint: str, reason: str) -> Candidate:
+        failure = failure_from(StepNumber.AUTHORITY_HINTS, path.entities[-1], InvalidTrustChain(reason))
+        return Candidate((*path.entities, hint), failure=failure)
+
+    def _unfinished(self, path: _Path) -> Candidate:
+        reason = "It was not followed further: a shorter chain is valid, or the depth limit is reached."
+        return Candidate(path.entities, failure=no_anchor_failure(path.entities[-1], reason), note=reason)
+
+    def _candidate(self, path: _Path, anchor: TrustAnchor) -> Candidate:
+        """Link a path that reached an anchor, and judge it."""
+        subject, top = self.configurations[path.entities[0]], self.configurations[anchor.entity_id]
+        if isinstance(top, Failure):
+            return Candidate(path.entities, failure=top)
+        try:
+            linked = link_chain(cast("EntityConfiguration", subject), path.statements, anchor, top, now=self.now, budget=self.budget)
+        except ProtocolError as error:
+            return Candidate(path.entities, failure=failure_from(StepNumber.VERIFY_STATEMENT, path.entities[0], error))
+        try:
+            enforce_chain_constraints(linked)
+        except ConstraintViolated as error:
+            return Candidate(path.entities, failure=constraint_failure(path.entities[0], error))
+        return self.judge(linked)
+
+    def judge(self, chain: TrustChain) -> Candidate:
+        """Resolve the metadata of a valid chain, independently of every other (FED-TCR-06, FED-TCV-10, -11)."""
+        try:
+            policies = resolve_policies(chain, self.resolver.policies)
+        except InvalidMetadata as error:
+            return Candidate(chain.entities, failure=failure_from(StepNumber.MERGE_POLICIES, chain.anchor_id, error))
+        try:
+            metadata = apply_chain_policies(chain, policies)
+        except InvalidMetadata as error:
+            return Candidate(chain.entities, failure=failure_from(StepNumber.APPLY_POLICY, chain.subject.subject, error))
+        if self.entity_types and not any(name in metadata.metadata for name in self.entity_types):
+            return Candidate(chain.entities, failure=type_missing_failure(chain.subject.subject, self.entity_types))
+        return Candidate(chain.entities, chain=chain, metadata=metadata)
+
+    def conclude(self, candidates: list[Candidate]) -> Resolution:
+        """Choose among the candidates and write the report (FED-TCV-12)."""
+        order = list(self.resolver.anchors)
+        valid = [candidate for candidate in candidates if candidate.chain]
+        valid.sort(key=lambda found: (len(found.entities), order.index(found.entities[-1]), found.entities))
+        best = valid[0] if valid else None
+        failure = None if best else furthest(tuple(candidate.failure for candidate in candidates if candidate.failure))
+        choice = ""
+        if best and best.chain:
+            choice = f"Of {len(valid)} valid chains the shortest, then by the order of trust anchors: {' > '.join(best.entities)}."
+        return Resolution(
+            entity_id=self.entity_id,
+            now=self.now,
+            steps=steps_for(self.entity_id, failure, best.chain if best else None),
+            candidates=tuple(candidates),
+            chain=best.chain if best else None,
+            metadata=best.metadata if best else None,
+            choice=choice,
+            fetches=self.fetches,
+            signature_checks=self.budget.spent,
+        )
+
+    def _learn_configurations(self, entity_ids: Iterable[str]) -> None:
+        """Get the configurations that are not known yet, from the cache or side by side from their entities."""
+        missing = [entity_id for entity_id in dict.fromkeys(entity_ids) if entity_id not in self.configurations]
+        requests: dict[str, FetchRequest] = {}
+        for entity_id in missing:
+            key = StatementKey(entity_id, entity_id, "")
+            kept = None if self.past_caches else self.resolver.cache.get(key, self.now)
+            if kept is not None:
+                self.configurations[entity_id] = cast("EntityConfiguration", kept)
+            else:
+                requests[entity_id] = self._request(FetchPurpose.ENTITY_CONFIGURATION, configuration_url(entity_id))
+        for entity_id, answer in self._fetch(requests).items():
+            self.configurations[entity_id] = self._read_configuration(entity_id, answer)
+
+    def _read_configuration(self, entity_id: str, answer: FetchResponse | FetchError) -> EntityConfiguration | Failure:
+        is_subject = entity_id == self.entity_id
+        if isinstance(answer, FetchError):
+            step = StepNumber.FETCH_CONFIGURATION if is_subject else StepNumber.FETCH_SUPERIOR
+            return failure_from(step, entity_id, answer)
+        anchor = self.resolver.anchors.get(entity_id)
+        statement: UnverifiedStatement | None = None
+        try:
+            statement = parse_entity_statement(answer.body)
+            pinned = anchor.keys if anchor else None
+            found = verify_entity_configuration(statement, entity_id, now=self.now, budget=self.budget, pinned=pinned)
+        except ProtocolError as error:
+            step = StepNumber.VERIFY_CONFIGURATION if is_subject else StepNumber.FETCH_SUPERIOR
+            return failure_from(step, entity_id, error, statement.jwt.unverified_claims if statement else None)
+        self.resolver.cache.put(StatementKey(entity_id, entity_id, ""), found, self.now)
+        return found
+
+    def _learn_statements(self, edges: Iterable[tuple[str, str]]) -> None:
+        """Get the statements of superiors about subordinates that are not known yet (FED-TCR-03, -04)."""
+        requests: dict[tuple[str, str], FetchRequest] = {}
+        for superior, subject in dict.fromkeys(edges):
+            configuration = self.configurations[superior]
+            if (superior, subject) in self.statements:
+                continue
+            if isinstance(configuration, Failure):
+                self.statements[superior, subject] = configuration
+            elif configuration.fetch_endpoint is None:
+                error = InvalidTrustChain("The superior has no federation_fetch_endpoint.")
+                self.statements[superior, subject] = failure_from(StepNumber.FETCH_SUPERIOR, superior, error)
+            elif kept := self._kept_statement(superior, subject, configuration.fetch_endpoint):
+                self.statements[superior, subject] = kept
+            else:
+                url = statement_url(configuration.fetch_endpoint, subject)
+                requests[superior, subject] = self._request(FetchPurpose.SUBORDINATE_STATEMENT, url)
+        for (superior, subject), answer in self._fetch(requests).items():
+            self.statements[superior, subject] = self._read_statement(superior, subject, answer)
+
+    def _kept_statement(self, superior: str, subject: str, endpoint: str) -> SubordinateStatement | None:
+        if self.past_caches:
+            return None
+        return cast("SubordinateStatement | None", self.resolver.cache.get(StatementKey(superior, subject, endpoint), self.now))
+
+    def _read_statement(self, superior: str, subject: str, answer: FetchResponse | FetchError) -> SubordinateStatement | Failure:
+        if isinstance(answer, FetchError):
+            return failure_from(StepNumber.FETCH_STATEMENT, superior, answer)
+        issuer = cast("EntityConfiguration", self.configurations[superior])
+        statement: UnverifiedStatement | None = None
+        try:
+            statement = parse_entity_statement(answer.body)
+            found = verify_subordinate_statement(statement, subject, superior, issuer.keys, now=self.now, budget=self.budget)
+        except ProtocolError as error:
+            evidence = statement.jwt.unverified_claims if statement else None
+            return failure_from(StepNumber.VERIFY_STATEMENT, superior, error, evidence)
+        self.resolver.cache.put(StatementKey(superior, subject, issuer.fetch_endpoint or ""), found, self.now)
+        return found
+
+    def _request(self, purpose: FetchPurpose, url: str) -> FetchRequest:
+        left = self.deadline - self.resolver.monotonic()
+        return standard_request(purpose, url, deadline_seconds=max(left, _NOT_ENOUGH_LEFT), past_caches=self.past_caches)
+
+    def _fetch(self, requests: dict[Key, FetchRequest]) -> dict[Key, FetchResponse | FetchError]:
+        """Fetch side by side what the limits allow; what they do not is answered by a transient error (FED-SEC-08)."""
+        room = self.resolver.limits.fetches - self.fetches if self.resolver.monotonic() < self.deadline else 0
+        tried = list(requests)[: max(room, 0)]
+        self.fetches += len(tried)
+        answers: dict[Key, FetchResponse | FetchError] = {key: _out_of_budget() for key in requests}
+        for key, answer in zip(tried, self.resolver.fetcher.fetch_many([requests[key] for key in tried]), strict=True):
+            if isinstance(answer, FetchResponse):
+                self.bytes_left -= len(answer.body)
+            answers[key] = answer if self.bytes_left >= 0 else _out_of_budget()
+        return answers
+
+
+def _out_of_budget() -> FetchError:
+    return FetchError("budget", "This resolution used up what one resolution may fetch.", permanent=False)

@@ -1,0 +1,209 @@
+"""Entity statements: read without trust, then verified into values that may be relied on (OpenID Federation 1.0, 3).
+
+`UnverifiedStatement` is what somebody sent. `EntityConfiguration` and `SubordinateStatement` exist only after the signature and every
+rule of 3.2 was checked; nothing else makes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from federation.core import claims as rules
+from federation.core.constraints import Constraints, parse_constraints
+from protocol.constants import CLOCK_LEEWAY, ENTITY_STATEMENT_LIMIT
+from protocol.errors import InvalidJwt, InvalidKeySet, InvalidUrl, SignatureInvalid, StatementExpired, StatementInvalid
+from protocol.jose import (
+    FEDERATION_ENTITY_KEYS,
+    KeySet,
+    PublicKey,
+    UnverifiedJwt,
+    VerificationBudget,
+    parse_jwk_set,
+    parse_unverified,
+    verify_jwt,
+)
+from protocol.jose.purposes import ENTITY_STATEMENT
+from protocol.urls import parse_entity_identifier
+
+_SIGNATURE_REASONS: Final = frozenset(("signature", "unknown_kid", "key_mismatch", "ambiguous_key", "kid", "alg"))
+_TIME_REASONS: Final = frozenset(("expired", "not_yet_valid", "issued_in_future"))
+
+
+@dataclass(frozen=True, slots=True)
+class UnverifiedStatement:
+    """A statement as it arrived. Nothing in it may be relied on; its issuer and subject are entity identifiers in form."""
+
+    raw: str
+    jwt: UnverifiedJwt
+    unverified_issuer: str
+    unverified_subject: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntityStatement:
+    """What every verified statement says. Times are in seconds; `keys` are the subject's federation entity keys."""
+
+    raw: str
+    issuer: str
+    subject: str
+    issued_at: int
+    expires_at: int
+    keys: KeySet
+    metadata: Mapping[str, Mapping[str, Any]]
+    signed_by: PublicKey
+    digest: str
+    jwt: UnverifiedJwt = field(repr=False, compare=False)
+
+    def is_signed_by(self, keys: KeySet, budget: VerificationBudget) -> bool:
+        """Say whether a key of `keys` made the signature: the one named by `kid`, which is checked once only if it is the same key.
+
+        FED-TCV-04, -06, -07.
+        """
+        try:
+            key = keys.for_verification(self.jwt.unverified_header["alg"], self.jwt.unverified_header["kid"])
+        except InvalidJwt:
+            return False
+        if key.thumbprint == self.signed_by.thumbprint:
+            return True
+        try:
+            verify_jwt(ENTITY_STATEMENT, self.jwt, KeySet((key,)), self.issued_at, issuer=self.issuer, budget=budget)
+        except InvalidJwt:
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntityConfiguration(EntityStatement):
+    """A statement of an entity about itself (3.1.2)."""
+
+    authority_hints: tuple[str, ...]
+    trust_marks: tuple[rules.TrustMarkEntry, ...]
+    trust_mark_issuers: Mapping[str, tuple[str, ...]]
+    trust_mark_owners: Mapping[str, rules.TrustMarkOwner]
+
+    @property
+    def fetch_endpoint(self) -> str | None:
+        """Return the endpoint that answers about subordinates (FED-TCR-03), if there is one."""
+        endpoint = self.metadata.get("federation_entity", {}).get("federation_fetch_endpoint")
+        return endpoint if isinstance(endpoint, str) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubordinateStatement(EntityStatement):
+    """A statement of a superior about a subordinate (3.1.3)."""
+
+    metadata_policy: Mapping[str, Any]
+    metadata_policy_crit: tuple[str, ...]
+    constraints: Constraints
+    source_endpoint: str | None
+
+
+def parse_entity_statement(raw: str | bytes) -> UnverifiedStatement:
+    """Return the statement without any trust in it. Raises StatementInvalid for what is no entity statement in form (FED-ESV-01, -05)."""
+    try:
+        jwt = parse_unverified(raw, max_length=ENTITY_STATEMENT_LIMIT)
+    except InvalidJwt as error:
+        raise StatementInvalid(error.reason, error.description) from error
+    issuer, subject = (_identifier(jwt.unverified_claims.get(name), name) for name in ("iss", "sub"))
+    return UnverifiedStatement(jwt.token, jwt, issuer, subject)
+
+
+def _identifier(value: object, claim: str) -> str:
+    if not isinstance(value, str):
+        raise StatementInvalid("claim_type", f"The claim '{claim}' is not an entity identifier.", claim=claim)
+    try:
+        return parse_entity_identifier(value).text
+    except InvalidUrl as error:
+        raise StatementInvalid(
+            "identifier", f"The claim '{claim}' is not an entity identifier.", claim=claim, detail=error.reason
+        ) from error
+
+
+def verify_entity_configuration(
+    statement: UnverifiedStatement, entity_id: str, *, now: int, budget: VerificationBudget, pinned: KeySet | None = None
+) -> EntityConfiguration:
+    """Verify the configuration of `entity_id`: by its own keys, or for a trust anchor by the `pinned` ones (FED-ESV-04, FED-TCV-03, -06).
+
+    `now` is in seconds. Raises StatementInvalid, SignatureInvalid or StatementExpired.
+    """
+    content = statement.jwt.unverified_claims
+    if statement.unverified_subject != entity_id or statement.unverified_issuer != entity_id:
+        raise StatementInvalid("subject", "The entity configuration is about another entity than was asked for.", claim="sub")
+    common = _verify(statement, lambda: pinned or _keys_of(content), now, budget)
+    rules.check_absent(content, rules.SUBORDINATE_STATEMENT_ONLY)
+    return EntityConfiguration(
+        **common,
+        authority_hints=rules.read_identifiers(content, "authority_hints"),
+        trust_marks=rules.read_trust_marks(content),
+        trust_mark_issuers=rules.read_trust_mark_issuers(content),
+        trust_mark_owners=rules.read_trust_mark_owners(content),
+    )
+
+
+def verify_subordinate_statement(
+    statement: UnverifiedStatement, subject: str, issuer: str, issuer_keys: KeySet, *, now: int, budget: VerificationBudget
+) -> SubordinateStatement:
+    """Verify what `issuer` says about `subject`, by the issuer's keys (FED-ESV-04, -10 to -12).
+
+    `now` is in seconds. Raises StatementInvalid, SignatureInvalid or StatementExpired.
+    """
+    content = statement.jwt.unverified_claims
+    if statement.unverified_subject != subject:
+        raise StatementInvalid("subject", "The subordinate statement is about another entity than was asked for.", claim="sub")
+    if statement.unverified_issuer != issuer:
+        raise StatementInvalid("issuer", "The subordinate statement is from another issuer than was asked.", claim="iss")
+    if issuer == subject:
+        raise StatementInvalid("issuer", "An entity configuration stands where a subordinate statement must.", claim="iss")
+    common = _verify(statement, lambda: issuer_keys, now, budget)
+    rules.check_absent(content, rules.ENTITY_CONFIGURATION_ONLY)
+    return SubordinateStatement(
+        **common,
+        metadata_policy=rules.read_metadata_policy(content),
+        metadata_policy_crit=rules.read_metadata_policy_crit(content),
+        constraints=parse_constraints(content.get("constraints", {}), present="constraints" in content),
+        source_endpoint=rules.read_source_endpoint(content),
+    )
+
+
+def _verify(statement: UnverifiedStatement, keys: Any, now: int, budget: VerificationBudget) -> dict[str, Any]:
+    """Check everything that both kinds share, the signature last, and return their common fields."""
+    content = statement.jwt.unverified_claims
+    rules.check_critical_claims(content)
+    metadata = rules.read_metadata(content)
+    try:
+        verified = verify_jwt(ENTITY_STATEMENT, statement.jwt, lambda _: keys(), now, issuer=statement.unverified_issuer, budget=budget)
+    except InvalidJwt as error:
+        raise _statement_error(error) from error
+    return {
+        "raw": statement.raw,
+        "issuer": statement.unverified_issuer,
+        "subject": statement.unverified_subject,
+        "issued_at": int(content["iat"]),
+        "expires_at": int(content["exp"]),
+        "keys": _keys_of(content),
+        "metadata": metadata,
+        "signed_by": verified.key,
+        "digest": verified.digest,
+        "jwt": statement.jwt,
+    }
+
+
+def _statement_error(error: InvalidJwt) -> StatementInvalid:
+    kind = (
+        SignatureInvalid if error.reason in _SIGNATURE_REASONS else StatementExpired if error.reason in _TIME_REASONS else StatementInvalid
+    )
+    return kind(error.reason, error.description, claim=error.claim, detail=error.detail)
+
+
+def _keys_of(content: Mapping[str, Any]) -> KeySet:
+    try:
+        return parse_jwk_set(content.get("jwks"), purpose=FEDERATION_ENTITY_KEYS)
+    except InvalidKeySet as error:
+        raise StatementInvalid(error.reason, f"jwks: {error.description}", claim="jwks") from error
+
+
+def is_current(statement: EntityStatement, now: int) -> bool:
+    """Say whether a verified statement may still be used at `now` (FED-TCV-02); leeway is for the clock of its issuer."""
+    return statement.issued_at <= now + CLOCK_LEEWAY and now < statement.expires_at
