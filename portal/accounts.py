@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     View = Callable[..., HttpResponseBase]
 
 
-class AccountAdapter(DefaultAccountAdapter):
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     """allauth's rules with this site's redirects and mails."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002
@@ -38,7 +38,9 @@ class AccountAdapter(DefaultAccountAdapter):
         self, template_prefix: str, email: str | list[str], context: dict[str, Any], headers: dict[str, str] | None = None
     ) -> EmailMessage:
         """Render a mail from our templates, which know the site."""
-        return super().render_mail(template_prefix, email, {"portal": Portal(context.get("request")), **context}, headers)
+        context = {"portal": Portal(context.get("request")), **context}
+        message: EmailMessage = super().render_mail(template_prefix, email, context, headers)
+        return message
 
 
 def without_form_action(view: View) -> View:

@@ -1,4 +1,4 @@
-"""Account pages. Those that a sign-in passes through are listed first, without `form-action`; the rest is allauth's own list."""
+"""Account pages: those that a sign-in passes through first, without `form-action`, then allauth's own list."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ urlpatterns = [
     path("2fa/authenticate/", without_form_action(mfa.authenticate), name="mfa_authenticate"),
     path("2fa/reauthenticate/", without_form_action(mfa.reauthenticate), name="mfa_reauthenticate"),
     path("2fa/webauthn/login/", without_form_action(webauthn.login_webauthn), name="mfa_login_webauthn"),
-    path("2fa/webauthn/reauthenticate/", without_form_action(webauthn.reauthenticate_webauthn), name="mfa_reauthenticate_webauthn"),
+    path(
+        "2fa/webauthn/reauthenticate/",
+        without_form_action(webauthn.reauthenticate_webauthn),
+        name="mfa_reauthenticate_webauthn",
+    ),
     path("", include("allauth.urls")),
 ]

@@ -26,12 +26,12 @@ class Portal:
     @property
     def issuer(self) -> str:
         """The issuer identifier of this authorization server."""
-        return settings.ISSUER
+        return str(settings.ISSUER)
 
     @property
     def is_loopback(self) -> bool:
         """Whether this is a server on one's own machine, which pages say so that nobody takes it for production."""
-        return settings.ISSUER_IS_LOOPBACK
+        return bool(settings.ISSUER_IS_LOOPBACK)
 
     @property
     def request_id(self) -> str:

@@ -224,11 +224,20 @@ class InvalidTrustChain(FederationError):
     code, status = "invalid_trust_chain", 400
 
 
-class SignatureInvalid(InvalidTrustChain):
+class StatementInvalid(InvalidTrustChain):
+    """A statement breaks a rule of OpenID Federation 1.0, 3.2; `reason` is a stable word, `claim` the claim at fault."""
+
+    def __init__(self, reason: str, description: str, *, claim: str = "", detail: str = "") -> None:
+        self.reason = reason
+        self.claim = claim
+        super().__init__(description, detail=detail)
+
+
+class SignatureInvalid(StatementInvalid):
     """A statement of the chain does not verify."""
 
 
-class StatementExpired(InvalidTrustChain):
+class StatementExpired(StatementInvalid):
     """A statement of the chain is expired or not yet valid."""
 
 

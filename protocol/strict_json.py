@@ -30,9 +30,7 @@ _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _QUOTABLE: Final = re.compile(r"[A-Za-z0-9_.#:/+-]{1,64}")
 
 
-def parse_strict_json(
-    data: bytes | str, *, max_bytes: int, max_depth: int = DEFAULT_DEPTH, max_nodes: int = DEFAULT_NODES
-) -> Any:
+def parse_strict_json(data: bytes | str, *, max_bytes: int, max_depth: int = DEFAULT_DEPTH, max_nodes: int = DEFAULT_NODES) -> Any:
     """Return the value that `data` holds, or raise `InvalidJson` and nothing else (threats J12, J13).
 
     `max_bytes` counts UTF-8 bytes, `max_depth` nested objects and arrays (a scalar is 0, `[]` is 1), `max_nodes` values.
@@ -66,7 +64,7 @@ def canonical_json(value: object) -> bytes:
     Raises `InvalidJson` when the value is not JSON (NaN, other types, lone surrogates, cycles).
     """
     try:
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+        return _ENCODER.encode(value).encode()
     except (ValueError, TypeError, RecursionError):
         raise InvalidJson("syntax", "The value cannot be written as JSON.") from None
 
@@ -150,6 +148,5 @@ def _refuse_constant(_name: str) -> NoReturn:
     raise InvalidJson("constant", "NaN and Infinity are not JSON.")
 
 
-_DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=_object_of_pairs, parse_float=_finite_float, parse_constant=_refuse_constant
-)
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_object_of_pairs, parse_float=_finite_float, parse_constant=_refuse_constant)
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 from protocol.constants import CLIENT_ID_LIMIT, URL_LIMIT
@@ -138,6 +139,7 @@ def parse_authority(authority: str) -> Authority:
     return Authority(host.lower(), _parse_port(colon + port), kind)
 
 
+@lru_cache(maxsize=1024)
 def parse_https_url(
     text: str,
     *,
@@ -172,6 +174,7 @@ def parse_https_url(
     return WebUrl(text, "https", authority.host, port, parts.path, parts.query, authority.kind)
 
 
+@lru_cache(maxsize=8192)
 def parse_entity_identifier(text: str) -> WebUrl:
     """Return the entity identifier (OpenID Federation 1.0, 1.2; FED-EID-01, -02, -06, -09), its `text` identical to the
     input.

@@ -18,6 +18,7 @@ from protocol.errors import (
     InvalidTrustChain,
     NotFound,
     ProtocolError,
+    StatementInvalid,
     TemporarilyUnavailable,
 )
 
@@ -120,6 +121,10 @@ _FIXERS: Final[Mapping[StepNumber, Fixer]] = {
 }
 
 
+# What never was a statement proves nothing: a proxy may have put it there.
+_UNREADABLE: Final = frozenset(("shape", "json", "base64url", "encrypted", "too_long"))
+
+
 def failure_from(step: StepNumber, entity: str, error: ProtocolError, evidence: Mapping[str, Any] | None = None) -> Failure:
     """Return the failure for an error at a step; a `FetchError` is classed by whether trying again can help."""
     if isinstance(error, FetchError):
@@ -127,7 +132,9 @@ def failure_from(step: StepNumber, entity: str, error: ProtocolError, evidence: 
     wire = error if isinstance(error, FederationError) else InvalidTrustChain(error.description, detail=error.detail)
     if step is StepNumber.VERIFY_CONFIGURATION:
         wire = InvalidSubject(wire.description, detail=wire.detail)
-    return Failure(step, entity, wire.description, _FIXERS[step], FailureClass.SIGNED_NEGATIVE, wire, error.detail, evidence)
+    unreadable = isinstance(error, StatementInvalid) and error.reason in _UNREADABLE
+    kind = FailureClass.UNSIGNED_NEGATIVE if unreadable else FailureClass.SIGNED_NEGATIVE
+    return Failure(step, entity, wire.description, _FIXERS[step], kind, wire, error.detail, evidence)
 
 
 def _fetch_failure(step: StepNumber, entity: str, error: FetchError) -> Failure:
@@ -171,15 +178,15 @@ class Candidate:
 class Resolution:
     """The whole answer about one entity at one time. `now` is in seconds; `statements` are the raw chain, to decide again offline.
 
-    `chain` and `metadata` are there exactly when trust was established.
+    `chain` and `metadata` are there exactly when trust was established, `failure` when not: that of the path that came furthest.
     """
 
     entity_id: str
     now: int
-    steps: tuple[Step, ...]
     candidates: tuple[Candidate, ...]
     chain: TrustChain | None
     metadata: ResolvedMetadata | None
+    failure: Failure | None
     choice: str
     fetches: int
     signature_checks: int
@@ -190,14 +197,14 @@ class Resolution:
         return self.chain is not None
 
     @property
+    def steps(self) -> tuple[Step, ...]:
+        """Return the report: the steps of the chosen chain, or of the path that came furthest."""
+        return steps_for(self.entity_id, self.failure, self.chain)
+
+    @property
     def statements(self) -> tuple[str, ...]:
         """Return the raw statements of the chosen chain."""
         return self.chain.raw if self.chain else ()
-
-    @property
-    def failure(self) -> Failure | None:
-        """Return the failure of the path that came furthest, or None."""
-        return next((step.failure for step in self.steps if step.failure), None)
 
 
 def steps_for(entity_id: str, failure: Failure | None, chain: TrustChain | None) -> tuple[Step, ...]:

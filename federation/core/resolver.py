@@ -21,7 +21,6 @@ from federation.core.resolution import (
     failure_from,
     furthest,
     no_anchor_failure,
-    steps_for,
     type_missing_failure,
 )
 from federation.core.statement_cache import StatementCache, StatementKey
@@ -251,7 +250,7 @@ class _Walk:
         return Resolution(
             entity_id=self.entity_id,
             now=self.now,
-            steps=steps_for(self.entity_id, failure, best.chain if best else None),
+            failure=failure,
             candidates=tuple(candidates),
             chain=best.chain if best else None,
             metadata=best.metadata if best else None,
@@ -336,6 +335,8 @@ class _Walk:
 
     def _fetch(self, requests: dict[Key, FetchRequest]) -> dict[Key, FetchResponse | FetchError]:
         """Fetch side by side what the limits allow; what they do not is answered by a transient error (FED-SEC-08)."""
+        if not requests:
+            return {}
         room = self.resolver.limits.fetches - self.fetches if self.resolver.monotonic() < self.deadline else 0
         tried = list(requests)[: max(room, 0)]
         self.fetches += len(tried)

@@ -20,7 +20,7 @@ from protocol.jose import (
     PublicKey,
     UnverifiedJwt,
     VerificationBudget,
-    parse_jwk_set,
+    parse_jwk_set_once,
     parse_unverified,
     verify_jwt,
 )
@@ -98,6 +98,7 @@ class SubordinateStatement(EntityStatement):
     metadata_policy_crit: tuple[str, ...]
     constraints: Constraints
     source_endpoint: str | None
+    policy_content: str = field(repr=False, compare=False)
 
 
 def parse_entity_statement(raw: str | bytes) -> UnverifiedStatement:
@@ -160,8 +161,9 @@ def verify_subordinate_statement(
     rules.check_absent(content, rules.ENTITY_CONFIGURATION_ONLY)
     return SubordinateStatement(
         **common,
-        metadata_policy=rules.read_metadata_policy(content),
-        metadata_policy_crit=rules.read_metadata_policy_crit(content),
+        metadata_policy=(policy := rules.read_metadata_policy(content)),
+        metadata_policy_crit=(critical := rules.read_metadata_policy_crit(content)),
+        policy_content=repr((dict(policy), critical)),
         constraints=parse_constraints(content.get("constraints", {}), present="constraints" in content),
         source_endpoint=rules.read_source_endpoint(content),
     )
@@ -199,7 +201,7 @@ def _statement_error(error: InvalidJwt) -> StatementInvalid:
 
 def _keys_of(content: Mapping[str, Any]) -> KeySet:
     try:
-        return parse_jwk_set(content.get("jwks"), purpose=FEDERATION_ENTITY_KEYS)
+        return parse_jwk_set_once(content.get("jwks"), purpose=FEDERATION_ENTITY_KEYS)
     except InvalidKeySet as error:
         raise StatementInvalid(error.reason, f"jwks: {error.description}", claim="jwks") from error
 

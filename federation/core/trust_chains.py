@@ -174,7 +174,7 @@ class ResolvedMetadata:
 
 
 class PolicyMemory:
-    """Remembers the merged policies of superiors, so that each leaf below them merges only its own statement's. Bounded."""
+    """Remembers merged policies, so that a superior's are merged once for all below it, and equal ones of its leaves once too. Bounded."""
 
     def __init__(self, limit: int = POLICIES_REMEMBERED) -> None:
         self._limit = limit
@@ -184,13 +184,15 @@ class PolicyMemory:
         """Return the merged policy by entity type of `statements`, the anchor's being the last. Raises PolicyConflict."""
         if not statements:
             return {}
-        key = tuple(statement.digest for statement in statements)
-        if key not in self._merged:
-            self._merged[key] = merge_statement_policy(self.merged(statements[1:]), statements[0])
+        key = tuple(statement.policy_content for statement in statements)
+        known = self._merged.get(key)
+        if known is None:
+            known = self._merged[key] = merge_statement_policy(self.merged(statements[1:]), statements[0])
             while len(self._merged) > self._limit:
                 self._merged.popitem(last=False)
-        self._merged.move_to_end(key)
-        return self._merged[key]
+        else:
+            self._merged.move_to_end(key)
+        return known
 
 
 def merge_statement_policy(superior: Mapping[str, Policy], statement: SubordinateStatement) -> Mapping[str, Policy]:
@@ -206,10 +208,7 @@ def merge_statement_policy(superior: Mapping[str, Policy], statement: Subordinat
 
 def resolve_policies(chain: TrustChain, memory: PolicyMemory | None = None) -> Mapping[str, Policy]:
     """Return the resolved policy by entity type, the anchor's being merged first (6.1.4.1; FED-POL-34, -35). Raises PolicyConflict."""
-    if not chain.statements:
-        return {}
-    superior = (memory or PolicyMemory()).merged(chain.statements[1:])
-    return merge_statement_policy(superior, chain.statements[0])
+    return (memory or PolicyMemory()).merged(chain.statements)
 
 
 def apply_chain_policies(chain: TrustChain, policies: Mapping[str, Policy]) -> ResolvedMetadata:

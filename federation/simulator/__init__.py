@@ -1,1 +1,8 @@
-"""A programmable federation on `federation.core`, for tests, the demo and operators."""
+"""A programmable federation: topologies, key rollover, trust marks and faults, behind the fetcher interface or over real TLS on loopback.
+
+Built on `federation.core` only. Tests, the demo and operators use it; entity identifiers are real https URLs that exist nowhere.
+"""
+
+from federation.simulator.world import Fault, SimulatedEntity, SimulatedFederation
+
+__all__ = ["Fault", "SimulatedEntity", "SimulatedFederation"]

@@ -38,7 +38,7 @@ STOPPED = ("red", "shape-stopped")
 OVER = ("grey", "shape-stopped")
 TEST = ("purple", "shape-test")
 
-# One word per state for lists, pages and mails (portal.md 5.4). Where two kinds of object share a state name, it means the same.
+# One word per state for lists, pages and mails (portal.md 5.4). A state name that two kinds of object share means the same.
 BADGES = {
     # organization
     "draft": Badge(gettext_lazy("Draft"), *DRAFT),
@@ -91,7 +91,9 @@ LEVEL_WORDS = {"error": gettext_lazy("Error"), "warning": gettext_lazy("Warning"
 @register.simple_tag
 def icon(name: str) -> SafeString:
     """Return one icon of the sprite, hidden from assistive technology: the word beside it says the same."""
-    return format_html('<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>', static("portal/icons.svg"), name)
+    return format_html(
+        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>', static("portal/icons.svg"), name
+    )
 
 
 @register.simple_tag

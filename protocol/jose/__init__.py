@@ -23,6 +23,7 @@ from protocol.jose.keys import (
     parse_jwk_set,
     review_jwk_set,
 )
+from protocol.jose.memory import parse_jwk_set_once
 from protocol.jose.signing import SigningKey, generate_private_key, issue_jwt, parse_private_jwk, parse_private_key_pem
 from protocol.jose.verifier import VerificationBudget, VerifiedJwt, Verifier, verify_jwt
 
@@ -46,6 +47,7 @@ __all__ = [
     "issue_jwt",
     "numeric_date",
     "parse_jwk_set",
+    "parse_jwk_set_once",
     "parse_private_jwk",
     "parse_private_key_pem",
     "parse_unverified",

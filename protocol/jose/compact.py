@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -23,11 +23,11 @@ _ENCRYPTED_DOTS: Final = 4
 class UnverifiedJwt:
     """A JWT that was read but not verified; only `parse_unverified` makes one. Nothing in it may be relied on yet."""
 
-    token: str
+    token: str = field(repr=False)
     unverified_header: Mapping[str, Any]
     unverified_claims: Mapping[str, Any]
-    signing_input: bytes
-    signature: bytes
+    signing_input: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
 
 
 def parse_unverified(token: str | bytes, *, max_length: int) -> UnverifiedJwt:

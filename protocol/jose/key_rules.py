@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from cryptography import x509
@@ -48,18 +49,19 @@ class Problem:
 
 def find_private_member(value: object) -> str | None:
     """Return the first private member name anywhere inside `value`, "kty" for a symmetric key, or None (J07)."""
-    stack = [value]
+    stack: list[Any] = [value]
     while stack:
         item = stack.pop()
+        inner: Iterable[Any] = ()
         if isinstance(item, list):
-            stack.extend(item)
-        elif isinstance(item, Mapping):
-            for name in item:
-                if name in PRIVATE_MEMBERS:
-                    return str(name)
+            inner = item
+        elif isinstance(item, dict | MappingProxyType):
+            if not PRIVATE_MEMBERS.isdisjoint(item):
+                return min(PRIVATE_MEMBERS & item.keys())
             if item.get("kty") == "oct":
                 return "kty"
-            stack.extend(item.values())
+            inner = item.values()
+        stack.extend(member for member in inner if isinstance(member, dict | list))
     return None
 
 
@@ -82,11 +84,12 @@ def review_certificate(jwk: Mapping[str, Any], material: KeyMaterial) -> tuple[l
         return [Problem("error", "x5c", sentence)], None
     try:
         matches = certificate.public_key() == material.verifying_key
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        matches = False
+        end = int(certificate.not_valid_after_utc.timestamp())
+    except (ValueError, TypeError, OverflowError, UnsupportedAlgorithm):
+        matches, end = False, 0
     if not matches:
         return [Problem("error", "x5c_mismatch", "The first certificate in 'x5c' is about another key.")], None
-    return [], int(certificate.not_valid_after_utc.timestamp())
+    return [], end
 
 
 def _parse_certificate(value: object) -> x509.Certificate | None:

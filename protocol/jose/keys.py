@@ -158,8 +158,9 @@ class _Examination:
 
     def examine(self, value: object, signing_algorithm: str | None) -> None:
         """Examine a whole set; an unreadable set or leaked key ends the examination early."""
-        entries = value.get("keys") if isinstance(value, Mapping) else None
-        if not isinstance(value, Mapping) or not isinstance(entries, list):
+        # Claims of a verified JWT come as a mapping proxy.
+        entries = value.get("keys") if isinstance(value, dict | MappingProxyType) else None
+        if not isinstance(value, dict | MappingProxyType) or not isinstance(entries, list):
             self._add_leak(value, None)
             return self._error("shape", None, "A JWK Set is a JSON object with an array 'keys'.")
         for position, entry in enumerate(entries):

@@ -118,9 +118,7 @@ def verify_jwt(
         raise InvalidJwt("issuer", "The claim 'iss' is not the issuer that is expected here.", claim="iss")
     if audience is not None and not (verifier.audience_optional and "aud" not in claims):
         validate_audience(claims, verifier.audience_rule, audience)
-    validate_times(
-        claims, now=now, leeway=verifier.leeway, lifetime=verifier.lifetime, expired_accepted=verifier.expired_accepted
-    )
+    validate_times(claims, now=now, leeway=verifier.leeway, lifetime=verifier.lifetime, expired_accepted=verifier.expired_accepted)
     key_set = keys if isinstance(keys, KeySet) else keys(jwt)
     key = key_set.for_verification(header["alg"], header.get("kid"))
     _verify_signature(jwt, key, budget or VerificationBudget())

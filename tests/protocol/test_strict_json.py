@@ -337,9 +337,7 @@ def test_text_that_is_not_strict_json_is_refused_with_its_reason(data: bytes | s
 
 
 @pytest.mark.threat("J12")
-@pytest.mark.parametrize(
-    "text", ['"\\\\u0000"', '"\\\\ud800"', '"\\ud83d\\ude00"', '"\\uD83D\\uDE00x\\u00e9"', '"\\u0001"', '"\ufeff"']
-)
+@pytest.mark.parametrize("text", ['"\\\\u0000"', '"\\\\ud800"', '"\\ud83d\\ude00"', '"\\uD83D\\uDE00x\\u00e9"', '"\\u0001"', '"\ufeff"'])
 def test_harmless_escapes_are_read(text: str) -> None:
     assert parse_strict_json(text, max_bytes=ROOM) == json.loads(text)
 
@@ -381,10 +379,7 @@ def test_canonical_json_depends_on_content_only(value: Any) -> None:
 
 
 def test_canonical_json_sorts_names_and_has_no_whitespace() -> None:
-    assert (
-        canonical_json({"b": [1, {"d": None, "c": "\u00e9"}], "a": True})
-        == '{"a":true,"b":[1,{"c":"\u00e9","d":null}]}'.encode()
-    )
+    assert canonical_json({"b": [1, {"d": None, "c": "\u00e9"}], "a": True}) == '{"a":true,"b":[1,{"c":"\u00e9","d":null}]}'.encode()
     assert canonical_json({"a": 1}) != canonical_json({"a": "1"})
 
 

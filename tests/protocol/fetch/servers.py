@@ -133,6 +133,12 @@ class LoopbackServer:
             head += piece
         return head
 
+    def wait_for_connections(self, number: int) -> None:
+        """Return when so many connections were accepted, or after three seconds."""
+        ends = time.monotonic() + 3
+        while self.connections < number and time.monotonic() < ends:
+            time.sleep(0.005)
+
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -180,9 +186,7 @@ def dripping(start: bytes, drop: bytes, *, every: float = 0.05, seconds: float =
 
 
 @contextlib.contextmanager
-def serving(
-    script: Script, certificate: Path | None, address: str = "127.0.0.1", *, raw: bool = False
-) -> Iterator[LoopbackServer]:
+def serving(script: Script, certificate: Path | None, address: str = "127.0.0.1", *, raw: bool = False) -> Iterator[LoopbackServer]:
     server = LoopbackServer(script, certificate, address, raw=raw)
     try:
         yield server

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
 import ssl
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -118,23 +121,24 @@ def test_hanging_name_resolution_uses_a_bounded_number_of_threads(fetcher_for, r
 
 
 def test_connecting_shares_the_deadline_among_the_addresses(fetcher_for, request_to, fails_at_deadline):
-    def connector(_address, _port, timeout):
+    tried = []
+
+    def connector(address, _port, timeout):
+        tried.append(str(address))
         time.sleep(timeout)
         raise TimeoutError("timed out")
 
     addresses = ["192.0.1.1", "192.0.1.2", "192.0.1.3", "192.0.1.4"]
     fetcher = fetcher_for(resolver=lambda _host, _port: addresses, connector=connector, deadline_seconds=DEADLINE)
     fails_at_deadline(fetcher, request_to("https://a.example.test/"))
+    assert tried == addresses[:3]
 
 
 def test_a_request_can_shorten_the_deadline_but_not_lengthen_it(serve, fetcher_for, request_to, error_of):
     server = serve(dripping(HEAD + b"Content-Length: 60\r\n\r\n", b"x"))
     for configured, asked, expected in ((5.0, 0.2, 0.2), (0.3, 5.0, 0.3)):
         start = time.monotonic()
-        assert (
-            error_of(fetcher_for(server, deadline_seconds=configured), request_to(server, deadline_seconds=asked)).reason
-            == "deadline"
-        )
+        assert error_of(fetcher_for(server, deadline_seconds=configured), request_to(server, deadline_seconds=asked)).reason == "deadline"
         assert expected - 0.05 <= time.monotonic() - start <= expected + MARGIN
 
 
@@ -183,15 +187,33 @@ def test_one_slow_host_does_not_hold_up_another(serve, fetcher_for, request_to):
         thread.join()
 
 
-@pytest.mark.parametrize(
-    "data", [answer(), answer(status="404 Not Found"), b"nonsense", answer(b"", "Location: /", status="302 Found")]
-)
+@pytest.mark.parametrize("data", [answer(), answer(status="404 Not Found"), b"nonsense", answer(b"", "Location: /", status="302 Found")])
 def test_a_slot_is_given_back_on_every_path(serve, fetcher_for, request_to, data):
     server = serve(data)
     fetcher = fetcher_for(server, max_concurrent=1, max_concurrent_per_host=1)
     results = [fetcher.fetch_many([request_to(server, f"/{number}")]) for number in range(3)]
     assert len(results) == server.connections == 3
     assert fetcher.sizes()["running"] == fetcher.sizes()["flights"] == 0
+
+
+@pytest.mark.threat("S11")
+def test_no_descriptor_outlives_its_fetch(serve, fetcher_for, request_to):
+    server = serve(lambda connection, head: connection.sendall(answer(b"{}") if b"/0" in head else b"nonsense"))
+    fetcher = fetcher_for(server, deadline_seconds=60.0)
+    fetcher.fetch(request_to(server, "/0"))
+    settled = _connections_to(server.port)
+    for number in range(10):
+        fetcher.fetch_many([request_to(server, f"/{number}")])
+    assert _connections_to(server.port) <= settled
+
+
+def _connections_to(port: int) -> int:
+    """How many sockets of this process are connected to the port, ours and the duplicates that watches hold."""
+    count = 0
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(descriptor.name))) as duplicate:
+            count += duplicate.getpeername()[1] == port
+    return count
 
 
 def test_the_whole_process_has_a_limit(request_to):

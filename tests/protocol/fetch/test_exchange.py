@@ -35,9 +35,7 @@ def test_a_response_cannot_be_changed(serve, fetcher_for, request_to):
 
 def test_the_request_carries_only_what_it_must(serve, fetcher_for, request_to):
     server = serve()
-    fetcher_for(server).fetch(
-        request_to(server, "/a%2fb/../c//d?sub=https%3A%2F%2Fb.test", accept=("application/jwk-set+json", JSON_TYPE))
-    )
+    fetcher_for(server).fetch(request_to(server, "/a%2fb/../c//d?sub=https%3A%2F%2Fb.test", accept=("application/jwk-set+json", JSON_TYPE)))
     lines = server.requests[0].decode().split("\r\n")
     assert lines[0] == "GET /a%2Fb/../c//d?sub=https%3A%2F%2Fb.test HTTP/1.1"
     assert sorted(lines[1:-2]) == sorted(
@@ -162,9 +160,7 @@ def test_the_body_of_a_redirect_is_not_read(serve, fetcher_for, request_to, erro
 def test_an_encoded_answer_is_refused_before_its_body_is_read(serve, fetcher_for, request_to, error_of, encoding):
     # No body ever arrives: a fetcher that waited for it would run into the deadline.
     def script(connection, _head):
-        head = (
-            f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: {encoding}\r\nContent-Length: 50\r\n\r\n"
-        )
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: {encoding}\r\nContent-Length: 50\r\n\r\n"
         connection.sendall(head.encode())
         connection.recv(1)
 
@@ -226,6 +222,8 @@ MALFORMED = {
     "chunks without end": (_raw(OK, TYPE, CHUNKED, body=b"2\r\n{}\r\n"), "incomplete"),
     "chunks cut in the last line": (_raw(OK, TYPE, CHUNKED, body=b"2\r\n{}\r\n0\r\n"), "incomplete"),
     "chunks cut in the data": (_raw(OK, TYPE, CHUNKED, body=b"5\r\n{}"), "incomplete"),
+    "large chunk cut at a read": (_raw(OK, TYPE, CHUNKED, body=b"8000\r\n" + b"x" * 16384), "incomplete"),
+    "large chunk cut in a read": (_raw(OK, TYPE, CHUNKED, body=b"ffff\r\n{}"), "incomplete"),
     "chunk longer than it says": (_raw(OK, TYPE, CHUNKED, body=b"1\r\n{}\r\n0\r\n\r\n"), "malformed"),
     "chunk size negative": (_raw(OK, TYPE, CHUNKED, body=b"-2\r\n{}\r\n0\r\n\r\n"), "malformed"),
     "chunk size with 0x": (_raw(OK, TYPE, CHUNKED, body=b"0x2\r\n{}\r\n0\r\n\r\n"), "malformed"),
@@ -401,9 +399,7 @@ def test_the_settings_have_no_switch_for_verification():
 
 
 @pytest.mark.threat("F16")
-def test_a_self_signed_certificate_is_refused_before_the_request_is_sent(
-    serve, certificates, fetcher_for, request_to, error_of
-):
+def test_a_self_signed_certificate_is_refused_before_the_request_is_sent(serve, certificates, fetcher_for, request_to, error_of):
     server = serve(certificate=certificates.stranger)
     error = error_of(fetcher_for(server), request_to(server))
     assert (error.reason, error.permanent) == ("tls", False)
@@ -422,6 +418,9 @@ def test_a_certificate_for_another_name_is_refused(serve, fetcher_for, request_t
 def test_the_ca_bundle_setting_replaces_the_usual_authorities(serve, fetcher_for, request_to, error_of):
     server = serve()
     assert error_of(fetcher_for(server, ca_bundle=None), request_to(server)).reason == "tls"
+    fetcher = fetcher_for(server)
+    fetcher.fetch(request_to(server))
+    assert fetcher._context.cert_store_stats()["x509_ca"] == 1
 
 
 @pytest.mark.threat("F16")
@@ -446,9 +445,7 @@ def test_a_refused_and_a_reset_connection_are_transient(serve, fetcher_for, requ
     listener.bind(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     listener.close()
-    fetcher = HttpFetcher(
-        FetchConfig(allowed_private=frozenset({f"a.example.test:{port}"}), resolver=lambda _host, _port: ["127.0.0.1"])
-    )
+    fetcher = HttpFetcher(FetchConfig(allowed_private=frozenset({f"a.example.test:{port}"}), resolver=lambda _host, _port: ["127.0.0.1"]))
     error = error_of(fetcher, request_to(f"https://a.example.test:{port}/"))
     assert (error.reason, error.permanent) == ("refused", False)
     server = serve(lambda connection, _head: connection.close(), certificate=None, raw=True)

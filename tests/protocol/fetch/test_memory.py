@@ -56,9 +56,7 @@ def test_a_refused_url_is_refused_and_not_counted(request_for):
     fetcher = InMemoryFetcher({"http://a.example.test/": PAGE})
     assert _reason(fetcher, request_for("http://a.example.test/")) == "url_refused"
     assert fetcher.total == 0
-    local = InMemoryFetcher(
-        {"https://localhost:8443/": PAGE}, config=FetchConfig(allowed_private=frozenset({"localhost:8443"}))
-    )
+    local = InMemoryFetcher({"https://localhost:8443/": PAGE}, config=FetchConfig(allowed_private=frozenset({"localhost:8443"})))
     assert local.fetch(request_for("https://localhost:8443/")).status == 200
 
 

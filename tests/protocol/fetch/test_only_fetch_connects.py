@@ -10,18 +10,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 ROOMS = ("portal", "authserver", "dcr", "federation", "registry", "protocol")
 
-HTTP_CLIENTS = {
-    "requests",
-    "urllib3",
-    "http.client",
-    "urllib.request",
-    "httpx",
-    "aiohttp",
-    "pycurl",
-    "httplib2",
-    "ftplib",
-    "smtplib",
-}
+# Mail goes through Django and is not a fetch, so smtplib is not here.
+HTTP_CLIENTS = {"requests", "urllib3", "http.client", "urllib.request", "httpx", "aiohttp", "pycurl", "httplib2", "ftplib"}
 SOCKETS = {"socket", "socketserver", "asyncio.streams", "telnetlib", "xmlrpc", "xmlrpc.client"}
 
 # Who may use sockets: the supervisor of `manage.py run` looks for a free port and waits for its children.
@@ -40,21 +30,13 @@ def imported_modules(source: str) -> set[str]:
             "import_module",
             "__import__",
         }:
-            names |= {
-                argument.value
-                for argument in node.args
-                if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
-            }
+            names |= {argument.value for argument in node.args if isinstance(argument, ast.Constant) and isinstance(argument.value, str)}
     return names
 
 
 def forbidden_imports(source: str, forbidden: set[str]) -> set[str]:
     """Those of the imports that are a forbidden module or part of one."""
-    return {
-        name
-        for name in imported_modules(source)
-        if any(name == module or name.startswith(f"{module}.") for module in forbidden)
-    }
+    return {name for name in imported_modules(source) if any(name == module or name.startswith(f"{module}.") for module in forbidden)}
 
 
 def _files():
@@ -73,9 +55,7 @@ def test_no_module_outside_fetch_imports_an_http_client():
 @pytest.mark.threat("F01")
 def test_no_module_outside_fetch_imports_sockets():
     offenders = {
-        name: found
-        for name, path in _files()
-        if name not in SOCKET_USERS and (found := forbidden_imports(path.read_text(), SOCKETS))
+        name: found for name, path in _files() if name not in SOCKET_USERS and (found := forbidden_imports(path.read_text(), SOCKETS))
     }
     assert offenders == {}
 

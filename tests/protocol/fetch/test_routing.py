@@ -82,6 +82,7 @@ def test_a_connection_that_lands_elsewhere_is_dropped_before_a_byte_is_sent(serv
 
     error = error_of(fetcher_for(server, connector=connector), request_to(server))
     assert (error.reason, error.permanent) == ("address_refused", True)
+    server.wait_for_connections(1)
     server.close()
     assert (server.connections, server.bytes_received, server.requests) == (1, 0, [])
 
@@ -105,9 +106,7 @@ def test_a_connection_that_is_gone_already_is_an_error(fetcher_for, request_to, 
         right.close()
         return left
 
-    error = error_of(
-        fetcher_for(resolver=lambda _host, _port: ["192.0.1.1"], connector=connector), request_to("https://a.example.test/")
-    )
+    error = error_of(fetcher_for(resolver=lambda _host, _port: ["192.0.1.1"], connector=connector), request_to("https://a.example.test/"))
     assert error.reason == "network"
 
 
@@ -198,9 +197,7 @@ def test_a_further_port_can_be_configured(fetcher_for, request_to, error_of):
 
 @pytest.mark.threat("F09")
 def test_closed_open_filtered_and_forbidden_targets_get_the_same_sentence(request_to, error_of, serve, fetcher_for):
-    server = serve(
-        lambda connection, _head: connection.sendall(b"SSH-2.0-OpenSSH_9 secret banner\r\n"), certificate=None, raw=True
-    )
+    server = serve(lambda connection, _head: connection.sendall(b"SSH-2.0-OpenSSH_9 secret banner\r\n"), certificate=None, raw=True)
 
     def closed(_address, _port, _timeout):
         raise ConnectionRefusedError(111, "Connection refused by 192.0.1.1")
@@ -219,9 +216,7 @@ def test_closed_open_filtered_and_forbidden_targets_get_the_same_sentence(reques
     for connector in (closed, filtered, unreachable):
         fetcher = fetcher_for(resolver=lambda _host, _port: ["192.0.1.1"], connector=connector)
         errors.append(error_of(fetcher, request_to(url)))
-    errors.extend(
-        error_of(fetcher_for(resolver=resolver), request_to(url)) for resolver in (unknown, lambda _host, _port: ["10.0.0.1"])
-    )
+    errors.extend(error_of(fetcher_for(resolver=resolver), request_to(url)) for resolver in (unknown, lambda _host, _port: ["10.0.0.1"]))
     assert {error.reason for error in errors} == {"tls", "refused", "deadline", "network", "dns", "address_refused"}
     assert {error.description for error in errors} == {"The URL could not be fetched."}
     assert {str(error) for error in errors} == {"The URL could not be fetched."}

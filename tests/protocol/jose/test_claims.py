@@ -87,9 +87,7 @@ def test_what_is_not_a_time_is_refused(name: str, verifier: Verifier) -> None:
 
 
 @pytest.mark.threat("J14")
-@pytest.mark.parametrize(
-    "value", [float("nan"), float("inf"), -float("inf"), 10**400, -(10**400), 2**40, 0, True, "1", None, b"1"]
-)
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 10**400, -(10**400), 2**40, 0, True, "1", None, b"1"])
 def test_a_time_is_judged_without_help_of_the_json_reader(value: object) -> None:
     with pytest.raises(InvalidJwt) as caught:
         numeric_date({"exp": value}, "exp")
@@ -136,9 +134,7 @@ def test_a_token_begins_at_most_a_leeway_ahead_to_the_second(name: str, reason: 
 
 @pytest.mark.threat("J15")
 @pytest.mark.spec("PKJ-05")
-@pytest.mark.parametrize(
-    "verifier", [CLIENT_ASSERTION, REQUEST_OBJECT, FEDERATION_REQUEST_OBJECT], ids=lambda verifier: verifier.purpose
-)
+@pytest.mark.parametrize("verifier", [CLIENT_ASSERTION, REQUEST_OBJECT, FEDERATION_REQUEST_OBJECT], ids=lambda verifier: verifier.purpose)
 def test_a_short_lived_token_lives_at_most_five_minutes_to_the_second(verifier: Verifier) -> None:
     kind = kind_for(verifier)
     assert verifier.lifetime == 300

@@ -253,6 +253,11 @@ def test_a_payload_from_another_token_does_not_verify(verifier: Verifier) -> Non
     assert refusal(verifier, mixed).reason == "signature"
 
 
+def test_what_was_parsed_does_not_show_a_token_that_could_be_used() -> None:
+    token = valid_token(CLIENT_ASSERTION)
+    assert token.rpartition(".")[2] not in repr(parse_unverified(token, max_length=10_000))
+
+
 def test_a_token_in_bytes_with_other_characters_is_refused() -> None:
     assert refusal(CLIENT_ASSERTION, b"\xff.\xff.\xff").reason == "shape"
 

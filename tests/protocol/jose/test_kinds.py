@@ -152,9 +152,7 @@ def test_a_request_object_holds_no_other_request(name: str) -> None:
 
 @pytest.mark.spec("DCR-SS-03")
 def test_a_software_statement_holds_no_other_statement() -> None:
-    assert (
-        refusal(SOFTWARE_STATEMENT, forge_kind("software_statement", software_statement="a.b.c")).claim == "software_statement"
-    )
+    assert refusal(SOFTWARE_STATEMENT, forge_kind("software_statement", software_statement="a.b.c")).claim == "software_statement"
 
 
 @pytest.mark.spec("DCR-SS-01")

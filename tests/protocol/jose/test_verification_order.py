@@ -94,9 +94,7 @@ def test_what_is_wrong_before_the_signature_costs_no_signature_check(name: str) 
 
 
 @pytest.mark.threat("J18")
-@pytest.mark.parametrize(
-    "name", [name for name in MALFORMED if name != "unknown kid" and "signature" not in name] + ["no signature"]
-)
+@pytest.mark.parametrize("name", [name for name in MALFORMED if name != "unknown kid" and "signature" not in name] + ["no signature"])
 def test_what_is_cheap_to_refuse_never_reaches_the_keys(name: str) -> None:
     """Looking up keys may mean a fetch, so it comes after everything that can be judged without them."""
     asked: list[UnverifiedJwt] = []

@@ -1,0 +1,5 @@
+"""Models of the federation."""
+
+from federation.models.trust_anchors import TrustAnchorRecord
+
+__all__ = ["TrustAnchorRecord"]

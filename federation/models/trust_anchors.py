@@ -1,0 +1,34 @@
+"""Trust anchors that this server accepts, with their pinned keys (house decision 10)."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from protocol.constants import CLIENT_ID_LIMIT
+
+
+class TrustAnchorRecord(models.Model):
+    """A trust anchor. Its keys come from an operator, never from the document that is checked by them."""
+
+    class Organizations(models.TextChoices):
+        """How an entity below this anchor gets its organization (house decision 8)."""
+
+        CREATE = "create", "Create one for it"
+        MATCH = "match", "Match a known one"
+        QUEUE = "queue", "Queue it for staff"
+
+    entity_id = models.CharField(max_length=CLIENT_ID_LIMIT)
+    jwks = models.JSONField()
+    organizations = models.CharField(max_length=10, choices=Organizations.choices, default=Organizations.QUEUE)
+    is_enabled = models.BooleanField(default=True)
+    position = models.PositiveIntegerField(default=0, help_text="Anchors with a lower number are preferred when several chains are valid.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    changed_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["position", "id"]
+        constraints = [models.UniqueConstraint(fields=["entity_id"], name="trust_anchor_once")]
+
+    def __str__(self) -> str:
+        return self.entity_id
