@@ -12,7 +12,10 @@ MARKS: Final[Mapping[StepStatus, str]] = {StepStatus.OK: "✓", StepStatus.FAILE
 
 
 def as_lines(resolution: Resolution) -> Iterator[str]:
-    """Yield the report: every step with its mark, the chain as a tree, what changed in the metadata, and the other paths."""
+    """Yield the report for an operator: every step with its mark, the chain as a tree, what changed in the metadata, and the other paths.
+
+    It shows what the network said, so it is for the command line and not for partners (threats.md F09).
+    """
     for step in resolution.steps:
         yield from _step_lines(step)
     yield ""
@@ -27,6 +30,8 @@ def _step_lines(step: Step) -> Iterator[str]:
     if step.failure:
         yield f"     entity    {step.failure.entity}"
         yield f"     who can fix it: {step.failure.fixer.value}   code: {step.failure.code}   {step.failure.failure_class.value}"
+        if step.failure.detail:
+            yield f"     detail    {step.failure.detail}"
 
 
 def _chain_lines(resolution: Resolution) -> Iterator[str]:
