@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     View = Callable[..., HttpResponseBase]
 
 
-class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
+class AccountAdapter(DefaultAccountAdapter):
     """allauth's rules with this site's redirects and mails."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
@@ -16,6 +17,7 @@ worker_class = "gthread"
 threads = 4  # a request waits for the database or for a foreign server, rarely for the processor
 preload_app = True  # one import instead of one per worker; new code needs a restart, not a reload
 timeout = 60
+keepalive = 75  # longer than the proxy keeps an idle connection, so that it never sends a request into one that we are closing
 graceful_timeout = 8  # below the ten seconds that the supervisor waits
 
 # A request object or a trust chain by value makes request lines of 16 KB and more. gunicorn takes every value above 8,190 as
@@ -31,3 +33,10 @@ secure_scheme_headers: dict[str, str] = {}
 
 loglevel = settings.LOG_LEVEL.lower()
 control_socket_disable = True  # it would open in the home folder; systemd and the supervisor stop gunicorn by signals
+
+
+def when_ready(server: Any) -> None:  # noqa: ARG001 - gunicorn's signature
+    """Import every view before the workers are forked: they share it, the first visitor does not wait, a mistake stops the start."""
+    from django.urls import get_resolver
+
+    get_resolver().url_patterns  # noqa: B018 - reading it is what imports them

@@ -5,29 +5,57 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
 import structlog
+from structlog.types import Processor
 
-# Every credential this server makes starts with one of these; JWTs start with a base64url "{".
-_CREDENTIAL = re.compile(r"\b(?:cat|crt|ccs|inv|iat|rat)_[A-Za-z0-9_-]{20,}|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*")
-_SECRET_NAMES: Final = frozenset(
-    ("authorization", "client_assertion", "client_secret", "code", "cookie", "password", "refresh_token", "secret", "software_statement", "token")
+# Every credential this server makes starts with one of these; JWTs start with a base64url "{"; Basic credentials carry secrets too.
+_CREDENTIAL = re.compile(
+    r"(?<![A-Za-z0-9])(?:cat|crt|ccs|inv|iat|rat)_[A-Za-z0-9_-]{20,}"
+    r"|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*"
+    r"|\b[Bb]asic [A-Za-z0-9+/=]{16,}"
 )
+_SECRET_NAMES: Final = frozenset(
+    (
+        "authorization",
+        "client_assertion",
+        "client_secret",
+        "code",
+        "cookie",
+        "password",
+        "refresh_token",
+        "secret",
+        "software_statement",
+        "token",
+    )
+)
+# Objects that the formatter turns into text first; that text is cut again.
+_FOR_THE_FORMATTER: Final = frozenset(("exc_info", "_record"))
 CUT: Final = "[cut]"
 
 EventDict = MutableMapping[str, Any]
 
 
 def cut_credentials(logger: Any, method: str, event: EventDict) -> EventDict:  # noqa: ARG001 - structlog's signature
-    """Replace values under secret names, and whatever has the shape of a credential, in a log event."""
+    """Replace values under secret names, and whatever has the shape of a credential, in a log event, however deep."""
     for name, value in event.items():
-        if name in _SECRET_NAMES:
-            event[name] = CUT
-        elif isinstance(value, str):
-            event[name] = _CREDENTIAL.sub(CUT, value)
+        if name not in _FOR_THE_FORMATTER:
+            event[name] = _cut(name, value)
     return event
+
+
+def _cut(name: object, value: Any) -> Any:
+    if isinstance(name, str) and name.lower() in _SECRET_NAMES:
+        return CUT
+    if isinstance(value, Mapping):
+        return {key: _cut(key, entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_cut(None, entry) for entry in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return _CREDENTIAL.sub(CUT, value if isinstance(value, str) else repr(value))
 
 
 class CredentialFilter(logging.Filter):
@@ -35,7 +63,11 @@ class CredentialFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Cut credentials from the message."""
-        message = record.getMessage()
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError):  # the arguments do not fit; logging would print them, uncut, to stderr
+            record.msg, record.args = str(record.msg), None
+            message = record.msg
         cleaned = _CREDENTIAL.sub(CUT, message)
         if cleaned != message:
             record.msg, record.args = cleaned, None
@@ -44,7 +76,7 @@ class CredentialFilter(logging.Filter):
 
 def configure(options: dict[str, Any]) -> None:
     """Set up logging; `options` is Django's LOGGING setting, which here holds the level only."""
-    shared = [
+    shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,

@@ -11,11 +11,11 @@ import structlog
 from django.conf import settings
 from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, UnreadablePostError
 from django.urls import reverse
 
 from portal.views import errors as error_pages
-from protocol.errors import InvalidRequest, PayloadTooLarge, ProtocolError, ServiceUnavailable, wire_body, wire_headers
+from protocol.errors import InvalidRequest, NotFound, PayloadTooLarge, ProtocolError, ServiceUnavailable, wire_body, wire_headers
 
 log = structlog.get_logger(__name__)
 Handler = Callable[[HttpRequest], HttpResponseBase]
@@ -54,7 +54,9 @@ class SecurityHeadersMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Add what the answer does not say itself."""
         response = self.get_response(request)
-        response.setdefault("Permissions-Policy", "publickey-credentials-get=(self), publickey-credentials-create=(self), clipboard-write=(self)")
+        response.setdefault(
+            "Permissions-Policy", "publickey-credentials-get=(self), publickey-credentials-create=(self), clipboard-write=(self)"
+        )
         response.setdefault("X-Frame-Options", "DENY")
         user = getattr(request, "user", None)
         if response.get("Content-Type", "").startswith("text/html") and user is not None and user.is_authenticated:
@@ -69,8 +71,11 @@ class ErrorMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Handle the request; errors arrive in process_exception."""
-        return self.get_response(request)
+        """Handle the request; errors arrive in process_exception, but for an unknown URL, which Django answers before any view."""
+        response = self.get_response(request)
+        if response.status_code == 404 and is_protocol_path(request.path) and response.get("Content-Type", "").startswith("text/html"):
+            return json_answer(request, NotFound("There is nothing at this URL."))
+        return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Answer an exception, or leave it to Django's own error pages."""
@@ -93,7 +98,7 @@ def as_protocol_error(exception: Exception) -> ProtocolError | None:
         return exception
     if isinstance(exception, RequestDataTooBig):
         return PayloadTooLarge()
-    if isinstance(exception, SuspiciousOperation | BadRequest | TooManyFieldsSent | UnicodeError):
+    if isinstance(exception, SuspiciousOperation | BadRequest | TooManyFieldsSent | UnreadablePostError | UnicodeError):
         return InvalidRequest(detail=repr(exception))
     if isinstance(exception, OperationalError | InterfaceError):
         return ServiceUnavailable(retry_after=5, detail=repr(exception))

@@ -1,4 +1,4 @@
-"""Settings of Credence, all from the environment; docs/settings.md lists them.
+"""Settings of Credence, all from the environment; docs/operating.md lists them.
 
 Without any environment this is a small server on loopback: SQLite, database cache, Celery on files, keys made in `var/`.
 A bad or unknown value stops the start with a sentence that names it.
@@ -167,13 +167,14 @@ else:
             "OPTIONS": {"MAX_ENTRIES": 10_000},
         }
     }
-    CELERY_BROKER_URL = "filesystem://"
+    CELERY_BROKER_URL = "filesystem://localhost"
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(DATA_DIR / "queue"),
         "data_folder_out": str(DATA_DIR / "queue"),
         "control_folder": str(DATA_DIR / "queue-control"),
         "processed_folder": str(DATA_DIR / "queue-done"),
         "store_processed": False,
+        "polling_interval": 0.25,
     }
 
 # Messages are wake-ups; work is rows (house decision 16). JSON only (S03).
@@ -314,7 +315,11 @@ OAUTH2_PROVIDER = {
     "COMPLIANT_BCP_RFC9700_PKCE_REQUIRED": True,
 }
 
-REST_FRAMEWORK = {"UNAUTHENTICATED_USER": None, "DEFAULT_AUTHENTICATION_CLASSES": [], "EXCEPTION_HANDLER": "portal.middleware.drf_error"}
+REST_FRAMEWORK: dict[str, object] = {
+    "UNAUTHENTICATED_USER": None,
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "EXCEPTION_HANDLER": "portal.middleware.drf_error",
+}
 
 LOG_LEVEL = env.str("CREDENCE_LOG_LEVEL", default="INFO").upper()
 if LOG_LEVEL not in ("DEBUG", "INFO", "WARNING", "ERROR"):

@@ -10,6 +10,7 @@ that also reaches what a signal to the program alone would miss: gunicorn's work
 
 from __future__ import annotations
 
+import math
 import os
 import runpy
 import signal
@@ -42,9 +43,9 @@ class Program:
 class Limits:
     """How patient the supervisor is, in seconds and deaths."""
 
-    start: float = 30.0  # the next program starts when this one is ready, or after this time
+    start: float = 30.0  # after so long the operator is told that a program is not ready yet
     grace: float = 10.0  # from asking the programs to stop to killing them
-    quick: float = 10.0  # a program that lived shorter than this died quickly
+    quick: float = 10.0  # a program that lived shorter than this, or was never ready, died quickly
     quick_deaths: int = 5  # so many in a row, and restarting it is of no use
     first_delay: float = 0.5  # doubles with each quick death
     longest_delay: float = 8.0
@@ -59,6 +60,7 @@ class Child:
     started_at: float = 0.0
     restart_at: float = 0.0
     quick_deaths: int = 0
+    was_ready: bool = False
 
 
 class GiveUpError(Exception):
@@ -78,7 +80,7 @@ class Supervisor:
     _lifeline: int = field(default=-1, init=False)
 
     def run(self) -> int:
-        """Start the programs in order, keep them running until a signal, stop them; return the exit code."""
+        """Start the programs in order, each when the one before is ready; keep them running until a signal; return the exit code."""
         self.children = [Child(program) for program in self.programs]
         with self._signals(), self._open_lifeline():
             try:
@@ -101,13 +103,14 @@ class Supervisor:
             time.sleep(TICK_SECONDS)
 
     def _wait_until_ready(self, child: Child) -> None:
-        deadline = time.monotonic() + self.limits.start
+        patience_ends = time.monotonic() + self.limits.start
         while not self.stop_requests and not child.program.is_ready():
-            if time.monotonic() > deadline:
-                self.say(f"{child.program.name} does not answer after {self.limits.start:.0f} seconds.")
-                return
+            if time.monotonic() > patience_ends:
+                self.say(f"{child.program.name} is not ready after {self.limits.start:.0f} seconds; still waiting.")
+                patience_ends = math.inf
             self._look_after_children()
             time.sleep(TICK_SECONDS)
+        child.was_ready = True
 
     def _start(self, child: Child) -> None:
         program = child.program
@@ -135,7 +138,8 @@ class Supervisor:
         kill_group(group)
         child.process = None
         lived = time.monotonic() - child.started_at
-        child.quick_deaths = child.quick_deaths + 1 if lived < self.limits.quick else 0
+        is_quick = lived < self.limits.quick or not child.was_ready
+        child.quick_deaths = child.quick_deaths + 1 if is_quick else 0
         ended = f"{child.program.name} {describe_exit(exit_code)}"
         if child.quick_deaths >= self.limits.quick_deaths:
             raise GiveUpError(f"{ended}, {child.quick_deaths} times in a row; giving up. Its messages above should say why.")

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from portal.views import errors
+from portal.admin import staff_site
+from portal.views import errors, members, probes
 from portal.views.docs import error_catalogue
 from portal.views.home import home
 
 urlpatterns = [
     path("", home, name="home"),
     path("docs/errors/", error_catalogue, name="docs_errors"),
+    path("healthz", probes.healthz, name="healthz"),
+    path("readyz", probes.readyz, name="readyz"),
+    path("org/", include("portal.partner_urls")),
+    path("invite/<str:token>/", members.invitation, name="invitation"),
     path("", include("authserver.urls")),
     path("accounts/", include("portal.accounts_urls")),
+    path("staff/", staff_site.urls),
 ]
 
 handler400 = errors.bad_request

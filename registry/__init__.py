@@ -1,1 +1,1 @@
-"""The registry: users, organizations, clients, credentials, policy, lifecycle, gate, entitlements, audit, this server's keys and metadata."""
+"""The registry: users, organizations, clients, credentials, policy, lifecycle, gate, entitlements, audit, this server's keys."""

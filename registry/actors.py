@@ -8,8 +8,7 @@ from typing import Final
 
 from registry.models import Membership, Organization, User
 from registry.models.audit import ActorKind
-from registry.models.users import StaffRole
-from registry.transitions import REVIEWER, SYSTEM
+from registry.transitions import ADMINISTRATOR, OPERATOR, REVIEWER, SYSTEM
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +22,34 @@ class Actor:
     request_id: str = ""
     source_address: str | None = None
     user_agent_family: str = ""
-    roles: Callable[[Organization], frozenset[str]] = field(default=lambda _: frozenset())
+    roles: Callable[[Organization | None], frozenset[str]] = field(default=lambda _: frozenset())
 
-    def has_role(self, organization: Organization, *wanted: str) -> bool:
-        """Say whether the actor has one of the `wanted` roles towards `organization`."""
+    def has_role(self, organization: Organization | None, *wanted: str) -> bool:
+        """Say whether the actor has one of the `wanted` roles towards `organization`, or towards this server when it is None."""
         return not self.roles(organization).isdisjoint(wanted)
 
 
-def person(user: User, *, request_id: str = "", source_address: str | None = None, user_agent_family: str = "", staff: bool = False) -> Actor:
+_STAFF_ROLES: Final = frozenset((REVIEWER, OPERATOR))
+
+
+def person(
+    user: User, *, request_id: str = "", source_address: str | None = None, user_agent_family: str = "", staff: bool = False
+) -> Actor:
     """Return the actor for a signed-in person: as staff (in the admin) or as a member of organizations (in the portal).
 
     A person never has both kinds of role in one call, so that nobody reviews the request of their own organization.
     """
 
-    def member_roles(organization: Organization) -> frozenset[str]:
-        return frozenset(Membership.objects.filter(organization=organization, user=user).values_list("role", flat=True))
+    def member_roles(organization: Organization | None) -> frozenset[str]:
+        if organization is None:
+            return frozenset()
+        rows = Membership.objects.filter(organization=organization, user=user, role__in=Membership.Role.values)
+        return frozenset(rows.values_list("role", flat=True))
 
-    def staff_roles(organization: Organization) -> frozenset[str]:
-        may_review = user.is_superuser or user.staff_role == StaffRole.REVIEWER
-        return frozenset((REVIEWER,)) if may_review and not member_roles(organization) else frozenset()
+    def staff_roles(organization: Organization | None) -> frozenset[str]:
+        if member_roles(organization):
+            return frozenset()
+        return _STAFF_ROLES | {ADMINISTRATOR} if user.is_superuser else _STAFF_ROLES & {user.staff_role}
 
     return Actor(
         kind=ActorKind.STAFF if staff else ActorKind.USER,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.db import connection, models, transaction
@@ -17,6 +18,7 @@ from registry.digests import server_secret
 from registry.models import AuditEvent, AuditSeal, Client, Organization
 
 SEAL_SIZE: Final = 10_000
+_BREAKS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NEVER_RECORDED: Final = frozenset(("client_secret", "software_statement", "registration_access_token", "digest", "password"))
 
 
@@ -35,21 +37,26 @@ def record(
     `difference` maps a member to [before, after]; members that hold a secret are never written.
     """
     return AuditEvent.objects.create(
-        request_id=actor.request_id,
+        request_id=_one_line(actor.request_id, 64),
         actor_kind=actor.kind,
-        actor_id=actor.id,
-        actor_label=actor.label[:254],
+        actor_id=_one_line(actor.id, 64),
+        actor_label=_one_line(actor.label, 254),
         organization=organization,
         object_type=subject._meta.model_name or "",
         object_id=_object_id(subject),
-        object_label=str(subject)[:254],
+        object_label=_one_line(str(subject), 254),
         event=event,
         result=result,
         reason=reason,
         difference={name: value for name, value in (difference or {}).items() if name not in _NEVER_RECORDED},
         source_address=actor.source_address,
-        user_agent_family=actor.user_agent_family[:40],
+        user_agent_family=_one_line(actor.user_agent_family, 40),
     )
+
+
+def _one_line(text: str, limit: int) -> str:
+    """Return `text` with control characters and line separators escaped, so that no label can fake a line of a log or an export."""
+    return _BREAKS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)[:limit]
 
 
 def _object_id(subject: models.Model) -> str:
@@ -83,7 +90,9 @@ def seal(now: datetime) -> AuditSeal | None:
     """
     last_id = _last_settled_event()
     with transaction.atomic():
-        previous = AuditSeal.objects.select_for_update().order_by("-last_id").first()
+        # The table, not its last row: who waits for a row gets that row again, and would seal the same events a second time.
+        _lock_table(AuditSeal, "SHARE ROW EXCLUSIVE")
+        previous = AuditSeal.objects.order_by("-last_id").first()
         after = previous.last_id if previous else 0
         events = list(AuditEvent.objects.filter(id__gt=after, id__lte=last_id).order_by("id")[:SEAL_SIZE])
         if not events:
@@ -104,11 +113,16 @@ def seal(now: datetime) -> AuditSeal | None:
 def _last_settled_event() -> int:
     """Return the highest event id below which no uncommitted row can still appear."""
     with transaction.atomic():
-        if connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute("SET LOCAL lock_timeout = '2s'")
-                cursor.execute(f"LOCK TABLE {AuditEvent._meta.db_table} IN SHARE MODE")
+        _lock_table(AuditEvent, "SHARE")
         return AuditEvent.objects.aggregate(last=models.Max("id"))["last"] or 0
+
+
+def _lock_table(model: type[models.Model], mode: str) -> None:
+    """Lock a table for this transaction; on SQLite its beginning did that already (transaction_mode IMMEDIATE)."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '2s'")
+            cursor.execute(f"LOCK TABLE {model._meta.db_table} IN {mode} MODE")
 
 
 def _fingerprints(events: list[AuditEvent]) -> dict[str, str]:
@@ -116,7 +130,8 @@ def _fingerprints(events: list[AuditEvent]) -> dict[str, str]:
 
 
 def _seal_digest(seal_row: AuditSeal, events: list[AuditEvent]) -> str:
-    digest = hashlib.sha256(f"{seal_row.first_id}:{seal_row.last_id}:{seal_row.previous_digest}".encode())
+    sealed_at = seal_row.sealed_at.astimezone(UTC).isoformat()
+    digest = hashlib.sha256(f"{seal_row.first_id}:{seal_row.last_id}:{seal_row.previous_digest}:{sealed_at}".encode())
     for event in events:
         digest.update(event_digest(event))
     return digest.hexdigest()
@@ -136,6 +151,8 @@ class SealFault:
 
 def verify() -> Iterator[SealFault]:
     """Yield every fault of the sealed trail, oldest first; nothing means that it is intact up to the last seal."""
+    for event_id in AuditEvent.objects.filter(id__lt=1).order_by("id").values_list("id", flat=True):
+        yield SealFault(event_id, f"Event {event_id} was added: events are numbered from 1.")
     previous, expected_first = "", 1
     for row in AuditSeal.objects.order_by("last_id").iterator():
         name = f"The seal over {row.first_id} to {row.last_id}"
@@ -149,12 +166,18 @@ def verify() -> Iterator[SealFault]:
 
 def _faults_in(row: AuditSeal, name: str) -> Iterator[SealFault]:
     events = list(AuditEvent.objects.filter(id__gte=row.first_id, id__lte=row.last_id).order_by("id"))
-    if _seal_digest(row, events) == row.digest:
-        return
     found = _fingerprints(events)
+    if _seal_digest(row, events) == row.digest:
+        if found != row.fingerprints:
+            yield SealFault(None, f"{name} was changed: its fingerprints are not those of its events.")
+        return
     faults = [
         *(SealFault(int(key), f"Event {key} is missing.") for key in row.fingerprints.keys() - found.keys()),
         *(SealFault(int(key), f"Event {key} was added after sealing.") for key in found.keys() - row.fingerprints.keys()),
-        *(SealFault(int(key), f"Event {key} was changed after sealing.") for key in found if row.fingerprints.get(key, found[key]) != found[key]),
+        *(
+            SealFault(int(key), f"Event {key} was changed after sealing.")
+            for key in found
+            if row.fingerprints.get(key, found[key]) != found[key]
+        ),
     ]
     yield from sorted(faults, key=lambda fault: fault.event_id or 0) or [SealFault(None, f"{name} was changed.")]

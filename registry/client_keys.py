@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from datetime import datetime, timedelta
-from threading import Lock
 from typing import Any, Final
 
 from django.db.models import QuerySet
 
 from protocol.errors import FetchError, InvalidJson, InvalidKeySet
 from protocol.fetch import FetchPurpose, FetchResponse, standard_request
-from protocol.jose import KeySet, parse_jwk_set
-from protocol.strict_json import canonical_json, parse_json_object
+from protocol.jose import KeySet, parse_jwk_set_once
+from protocol.strict_json import parse_json_object
 from registry.models import Client, ClientKeySet, ClientKeyUse
 from registry.outbound import get_fetcher
 
@@ -21,11 +19,7 @@ SHORTEST_FRESHNESS: Final = timedelta(minutes=5)
 LONGEST_FRESHNESS: Final = timedelta(hours=24)
 KEPT_AFTER_FAILURE: Final = timedelta(hours=24)
 COOL_DOWN: Final = timedelta(seconds=30)
-_MAX_AGE = re.compile(r"(?:^|[,\s])max-age=([0-9]{1,9})(?:$|[,\s])")
-
-_PARSED_LIMIT: Final = 2048
-_parsed: OrderedDict[bytes, KeySet] = OrderedDict()
-_parsed_lock = Lock()
+_MAX_AGE = re.compile(r"(?:^|[,\s])max-age=([0-9]{1,9})(?:$|[,\s])", re.IGNORECASE)
 
 
 def get_client_keys(client: Client, *, kid: str | None, now: datetime) -> KeySet:
@@ -35,7 +29,7 @@ def get_client_keys(client: Client, *, kid: str | None, now: datetime) -> KeySet
     often than every 30 seconds, whatever comes in. Raises InvalidKeySet when there are no usable keys.
     """
     if (jwks := client.metadata.get("jwks")) is not None:
-        return parse_cached(jwks)
+        return parse_jwk_set_once(jwks)
     uri = client.metadata.get("jwks_uri")
     if not uri:
         raise InvalidKeySet("none", "This client has no keys.")
@@ -56,30 +50,19 @@ def fetch_client_keys(client: Client, *, now: datetime) -> ClientKeySet:
 
 def note_keys(client: Client, jwks: Any) -> None:
     """Write down which keys `client` has, from a key set that parses, or none."""
-    thumbprints = {key.thumbprint for key in parse_cached(jwks).keys} if jwks else set()
+    thumbprints = {key.thumbprint for key in parse_jwk_set_once(jwks).keys} if jwks else set()
     ClientKeyUse.objects.filter(client=client).exclude(thumbprint__in=thumbprints).delete()
     ClientKeyUse.objects.bulk_create([ClientKeyUse(client=client, thumbprint=name) for name in sorted(thumbprints)], ignore_conflicts=True)
 
 
-def clients_sharing_keys(client: Client) -> QuerySet[Client]:
-    """Return clients of other organizations that have a key of `client`; a reviewer should ask why (DCR-JWK-09)."""
-    own = ClientKeyUse.objects.filter(client=client).values("thumbprint")
+def clients_sharing_keys(client: Client, jwks: Any = None) -> QuerySet[Client]:
+    """Return clients of other organizations that have a key of `client`, or of the key set `jwks` it asks for; a reviewer should
+    ask why (DCR-JWK-09).
+    """
+    own = set(ClientKeyUse.objects.filter(client=client).values_list("thumbprint", flat=True))
+    if jwks is not None:
+        own |= {key.thumbprint for key in parse_jwk_set_once(jwks).keys}
     return Client.objects.filter(key_uses__thumbprint__in=own).exclude(organization=client.organization_id).distinct()
-
-
-def parse_cached(jwks: Any) -> KeySet:
-    """Return the parsed key set; equal sets are parsed once per process. Raises InvalidKeySet."""
-    content = canonical_json(jwks)
-    with _parsed_lock:
-        if content in _parsed:
-            _parsed.move_to_end(content)
-            return _parsed[content]
-    keys = parse_jwk_set(jwks)
-    with _parsed_lock:
-        _parsed[content] = keys
-        while len(_parsed) > _PARSED_LIMIT:
-            _parsed.popitem(last=False)
-    return keys
 
 
 def _is_fresh(row: ClientKeySet, now: datetime) -> bool:
@@ -90,7 +73,7 @@ def _keys_of(row: ClientKeySet, now: datetime) -> KeySet:
     """Return the last good keys, unless they are too old to be trusted."""
     if row.jwks is None or row.fresh_until is None or now >= row.fresh_until + KEPT_AFTER_FAILURE:
         raise InvalidKeySet("unavailable", "The keys of this client cannot be fetched.")
-    return parse_cached(row.jwks)
+    return parse_jwk_set_once(row.jwks)
 
 
 def _refetch(client: Client, uri: str, row: ClientKeySet | None, now: datetime) -> ClientKeySet:
@@ -101,7 +84,7 @@ def _refetch(client: Client, uri: str, row: ClientKeySet | None, now: datetime) 
     try:
         response = get_fetcher().fetch(standard_request(FetchPurpose.JWKS, uri))
         found = parse_json_object(response.body, max_bytes=len(response.body))
-        parse_cached(found)
+        parse_jwk_set_once(found)
     except (FetchError, InvalidJson, InvalidKeySet) as error:
         changes: dict[str, Any] = {"failure": error.description[:200]}
     else:

@@ -19,6 +19,12 @@ from registry.transitions import DEVELOPER, OWNER, SYSTEM
 LIVE_SECRETS: Final = 2
 USE_SAMPLED_EVERY: Final = timedelta(hours=1)
 _PURPOSE: Final = "client-secret"
+# What the gate and the token endpoint read; the rest is loaded when it is asked for. Half the columns, half the time.
+_NEEDED_TO_ACT: Final = (
+    *(f"client__{name}" for name in ("client_id", "name", "metadata", "state", "stage", "trust", "trust_expires_at", "paused_by_owner")),
+    *(f"client__{name}" for name in ("credential_generation", "is_resource_server", "last_used_at")),
+    *(f"client__organization__{name}" for name in ("state", "org_id")),
+)
 # Compared when a client has no secret, so that an unknown client costs the same work.
 _NO_DIGEST: Final = "0" * 64
 
@@ -34,13 +40,24 @@ class NewSecret:
         return f"NewSecret({self.row!r})"
 
 
-def live_secrets(client: Client, now: datetime) -> QuerySet[ClientSecret]:
-    """Return the secrets of `client` that work at `now`, newest first."""
-    return client.secrets.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now))
+def live_secrets(client: Client | None, now: datetime) -> QuerySet[ClientSecret]:
+    """Return the secrets of `client` that work at `now`, newest first; for no client a query that finds none."""
+    owner = client.pk if client is not None else 0
+    return ClientSecret.objects.filter(_live_at(now), client_id=owner)
+
+
+def _live_at(now: datetime) -> Q:
+    return Q(expires_at__isnull=True) | Q(expires_at__gt=now)
 
 
 def create_secret(
-    client: Client, actor: Actor, *, now: datetime, label: str = "", end_others_at: datetime | None = None, expires_at: datetime | None = None
+    client: Client,
+    actor: Actor,
+    *,
+    now: datetime,
+    label: str = "",
+    end_others_at: datetime | None = None,
+    expires_at: datetime | None = None,
 ) -> NewSecret:
     """Make a secret for `client`; with `end_others_at` the other live secrets end at that time (rotation with overlap).
 
@@ -85,16 +102,30 @@ def end_secret(secret: ClientSecret, actor: Actor, *, now: datetime) -> None:
 
 
 def secret_matches(client: Client | None, presented: str, now: datetime) -> bool:
-    """Say whether `presented` is a live secret of `client`. One query; the work is the same when the client is unknown.
+    """Say whether `presented` is a live secret of `client`. One query; the work is the same when the client is unknown."""
+    return _find_match(live_secrets(client, now), presented, now) is not None
 
-    The last use is noted at most once an hour, never on each request.
+
+def client_with_secret(client_id: str, presented: str, now: datetime) -> Client | None:
+    """Return the client called `client_id`, with its organization, when `presented` is a live secret of it; otherwise None.
+
+    One query for both; the work is the same when the client is unknown.
     """
+    secrets = ClientSecret.objects.select_related("client__organization").filter(_live_at(now), client__client_id=client_id)
+    secrets = secrets.only("digest", "last_used_at", *_NEEDED_TO_ACT)
+    match = _find_match(secrets, presented, now)
+    return match.client if match else None
+
+
+def _find_match(secrets: QuerySet[ClientSecret], presented: str, now: datetime) -> ClientSecret | None:
+    """Return the secret that was presented. Its last use is noted at most once an hour, never on each request."""
     digest = keyed_digest(presented, _PURPOSE)
-    secrets = list(live_secrets(client, now)) if client is not None else []
-    matches = [secret for secret in secrets if digests_equal(secret.digest, digest)]
-    if not secrets:
+    # Two secrets always differ, so their order does not matter and need not be computed.
+    rows = list(secrets.order_by())
+    matches = [row for row in rows if digests_equal(row.digest, digest)]
+    if not rows:
         digests_equal(_NO_DIGEST, digest)
-    for secret in matches:
-        if secret.last_used_at is None or secret.last_used_at <= now - USE_SAMPLED_EVERY:
-            ClientSecret.objects.filter(pk=secret.pk).update(last_used_at=now)
-    return bool(matches)
+    for row in matches:
+        if row.last_used_at is None or row.last_used_at <= now - USE_SAMPLED_EVERY:
+            ClientSecret.objects.filter(pk=row.pk).update(last_used_at=now)
+    return matches[0] if matches else None

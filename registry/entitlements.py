@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 
-from django.db.models import Q
+from django.db import connection
 
 from registry.models import Client, Entitlement, Scope
 
+_ENTITLED_SCOPES: Final = (
+    "SELECT value FROM registry_entitlement WHERE client_id = %s AND kind = %s AND (expires_at IS NULL OR expires_at > %s)"
+)
+
 
 def entitled_scopes(client: Client, now: datetime) -> frozenset[str]:
-    """Return the scopes that `client` is entitled to at `now` and has registered. One query."""
-    live = Q(expires_at__isnull=True) | Q(expires_at__gt=now)
-    names = Entitlement.objects.filter(live, client=client, kind=Entitlement.Kind.SCOPE).values_list("value", flat=True)
-    return frozenset(names) & frozenset(client.scopes)
+    """Return the scopes that `client` is entitled to at `now` and has registered. One query.
+
+    In SQL, because every token and every introspection asks it, and the ORM takes longer to write it than the database to answer it.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_ENTITLED_SCOPES, [client.pk, Entitlement.Kind.SCOPE, connection.ops.adapt_datetimefield_value(now)])
+        return frozenset(value for (value,) in cursor.fetchall()) & frozenset(client.scopes)
 
 
 def grant_scopes(client: Client, names: Iterable[str], because: str, *, evidence: str = "") -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Final
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+
+_NO_KEY_FITS: Final = "A stored value cannot be decrypted: its key is missing from FIELD_ENCRYPTION_KEYS."
 
 
 @lru_cache(maxsize=4)
@@ -27,9 +30,12 @@ def decrypt(encrypted: str) -> str:
     try:
         return _cipher(tuple(settings.FIELD_ENCRYPTION_KEYS)).decrypt(encrypted.encode()).decode()
     except InvalidToken:
-        raise ImproperlyConfigured("A stored value cannot be decrypted: its key is missing from FIELD_ENCRYPTION_KEYS.") from None
+        raise ImproperlyConfigured(_NO_KEY_FITS) from None
 
 
 def encrypt_again(encrypted: str) -> str:
-    """Return the same value encrypted under the first key."""
-    return _cipher(tuple(settings.FIELD_ENCRYPTION_KEYS)).rotate(encrypted.encode()).decode()
+    """Return the same value encrypted under the first key; raise ImproperlyConfigured when none of the configured keys fits."""
+    try:
+        return _cipher(tuple(settings.FIELD_ENCRYPTION_KEYS)).rotate(encrypted.encode()).decode()
+    except InvalidToken:
+        raise ImproperlyConfigured(_NO_KEY_FITS) from None

@@ -59,7 +59,9 @@ _BY_ORGANIZATION_STATE: Final = {
 _NOT_APPROVED: Final = Verdict(False, "organization_not_approved", "The organization is not approved yet.", Fixer.STAFF)
 _BY_TRUST: Final = {
     Client.Trust.BROKEN: Verdict(False, "trust_broken", "The trust chain of this app is broken.", Fixer.FEDERATION),
-    Client.Trust.SUSPECT: Verdict(False, "trust_suspect", "The trust chain of this app is in doubt and is being checked again.", Fixer.FEDERATION),
+    Client.Trust.SUSPECT: Verdict(
+        False, "trust_suspect", "The trust chain of this app is in doubt and is being checked again.", Fixer.FEDERATION
+    ),
 }
 _TRUST_EXPIRED: Final = Verdict(False, "trust_expired", "The trust chain of this app is expired.", Fixer.FEDERATION)
 _PAUSED: Final = Verdict(False, "client_paused", "This app was paused by its owner.", Fixer.PARTNER)
@@ -72,7 +74,9 @@ def client_may_act(client: Client, action: Action, now: datetime) -> Verdict:
     """
     del action
     if client.state != Client.State.ACTIVE:
-        return _PAUSED if client.paused_by_owner and client.state == Client.State.SUSPENDED else _BY_CLIENT_STATE[Client.State(client.state)]
+        return (
+            _PAUSED if client.paused_by_owner and client.state == Client.State.SUSPENDED else _BY_CLIENT_STATE[Client.State(client.state)]
+        )
     organization = client.organization
     if verdict := _BY_ORGANIZATION_STATE.get(Organization.State(organization.state)):
         return verdict

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from protocol.errors import TransitionRefused
 from registry import audit
@@ -34,9 +35,10 @@ class NewInvitation:
 def invite(organization: Organization, actor: Actor, *, email: str, role: str, now: datetime) -> NewInvitation:
     """Invite an address to join; only an owner may. An open invitation of the same address is revoked first.
 
-    Raises TransitionRefused with reason permission or member.
+    Raises TransitionRefused with reason permission, role or member.
     """
     address = normalize_email(email)
+    _check_role(role)
     with transaction.atomic():
         row = Organization.objects.select_for_update().get(pk=organization.pk)
         if not actor.has_role(row, OWNER):
@@ -58,14 +60,22 @@ def invite(organization: Organization, actor: Actor, *, email: str, role: str, n
         return NewInvitation(invitation, value)
 
 
+def _check_role(role: str) -> None:
+    if role not in Membership.Role.values:
+        raise TransitionRefused("role", f"A role is one of {', '.join(Membership.Role.values)}.")
+
+
 def _open_invitations(organization: Organization, now: datetime):  # type: ignore[no-untyped-def]
     return organization.invitations.filter(accepted_at=None, revoked_at=None, expires_at__gt=now)
 
 
 def find_invitation(value: str, now: datetime) -> Invitation | None:
-    """Return the invitation with this value if it can still be accepted."""
-    open_rows = Invitation.objects.filter(accepted_at=None, revoked_at=None, expires_at__gt=now).select_related("organization", "invited_by")
-    return open_rows.filter(digest=keyed_digest(value, _PURPOSE)).first()
+    """Return the invitation with this value if it can still be accepted: not after whoever sent it stopped being an owner (R10)."""
+    by_an_owner = Membership.objects.filter(organization=OuterRef("organization"), user=OuterRef("invited_by"), role=Membership.Role.OWNER)
+    open_rows = Invitation.objects.filter(accepted_at=None, revoked_at=None, expires_at__gt=now).select_related(
+        "organization", "invited_by"
+    )
+    return open_rows.filter(Exists(by_an_owner), digest=keyed_digest(value, _PURPOSE)).first()
 
 
 def accept_invitation(value: str, user: User, actor: Actor, *, now: datetime) -> Membership:
@@ -85,7 +95,13 @@ def accept_invitation(value: str, user: User, actor: Actor, *, now: datetime) ->
         membership, _ = Membership.objects.get_or_create(
             organization=invitation.organization, user=user, defaults={"role": invitation.role}
         )
-        audit.record(actor, "member.joined", membership.organization, organization=membership.organization, difference={"member": [None, str(membership)]})  # fmt: skip
+        audit.record(
+            actor,
+            "member.joined",
+            membership.organization,
+            organization=membership.organization,
+            difference={"member": [None, str(membership)]},
+        )
         return membership
 
 
@@ -95,34 +111,47 @@ def revoke_invitation(invitation: Invitation, actor: Actor, *, now: datetime) ->
         if not actor.has_role(invitation.organization, OWNER):
             raise TransitionRefused("permission", "Only an owner may withdraw an invitation.")
         if Invitation.objects.filter(pk=invitation.pk, accepted_at=None, revoked_at=None).update(revoked_at=now):
-            audit.record(actor, "member.invitation_revoked", invitation.organization, organization=invitation.organization, difference={"invitation": [str(invitation), None]})  # fmt: skip
+            audit.record(
+                actor,
+                "member.invitation_revoked",
+                invitation.organization,
+                organization=invitation.organization,
+                difference={"invitation": [str(invitation), None]},
+            )
 
 
 def change_role(membership: Membership, role: str, actor: Actor) -> None:
-    """Give a member another role; only an owner may, and one owner stays. Raises TransitionRefused with reason permission or last_owner."""
+    """Give a member another role; only an owner may, and one owner stays.
+
+    Raises TransitionRefused with reason permission, role or last_owner.
+    """
     with transaction.atomic():
-        row = _lock(membership, actor)
+        row = _lock(membership, actor, or_the_member=False)
+        _check_role(role)
         if role != Membership.Role.OWNER:
             _check_not_last_owner(row)
         before, row.role = row.role, role
         row.save(update_fields=["role"])
-        audit.record(actor, "member.role_changed", row.organization, organization=row.organization, difference={str(row.user): [before, role]})
+        audit.record(
+            actor, "member.role_changed", row.organization, organization=row.organization, difference={str(row.user): [before, role]}
+        )
 
 
 def remove_member(membership: Membership, actor: Actor) -> None:
     """Remove a member, or leave; one owner stays. Raises TransitionRefused with reason permission or last_owner."""
     with transaction.atomic():
-        row = _lock(membership, actor)
+        row = _lock(membership, actor, or_the_member=True)
         _check_not_last_owner(row)
         row.delete()
         audit.record(actor, "member.removed", row.organization, organization=row.organization, difference={"member": [str(row), None]})
 
 
-def _lock(membership: Membership, actor: Actor) -> Membership:
+def _lock(membership: Membership, actor: Actor, *, or_the_member: bool) -> Membership:
+    """Return the membership, its organization locked; an owner may touch it, and with `or_the_member` whoever's it is."""
     Organization.objects.select_for_update().get(pk=membership.organization_id)
     row = Membership.objects.select_related("organization", "user").get(pk=membership.pk)
     own = actor.user is not None and actor.user.pk == row.user_id
-    if not own and not actor.has_role(row.organization, OWNER):
+    if not (own and or_the_member) and not actor.has_role(row.organization, OWNER):
         raise TransitionRefused("permission", "Only an owner may change members.")
     return row
 

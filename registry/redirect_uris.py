@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Final
 from urllib.parse import parse_qsl
@@ -15,14 +16,14 @@ FORBIDDEN_SCHEMES: Final = frozenset(
     ("about", "blob", "data", "file", "ftp", "intent", "javascript", "mailto", "vbscript", "view-source", "ws", "wss")
 )
 LOOPBACK_ADDRESSES: Final = ("127.0.0.1", "::1")
-_LOOPBACK_URI: Final = re.compile(r"(?P<host>http://(?:127\.0\.0\.1|\[::1\]))(?::(?P<port>[0-9]{1,5}))?(?P<rest>(?:[/?][^#]*)?)")
+_LOOPBACK_URI: Final = re.compile(r"(?P<host>http://(?:127\.0\.0\.1|\[::1\]))(?::(?P<port>[1-9][0-9]{0,4}))?(?P<rest>(?:[/?][^#]*)?)")
 _EXACT = "Redirect URIs are compared exactly, character by character."
 
 
 def review_redirect_uri(text: object, path: str, findings: Findings, *, native: bool, allow_loopback_http: bool) -> None:
     """Add findings about one redirect URI of a client (DCR-META-11 to -16; RFC 8252, 7; threats.md F08, O03, O04).
 
-    `native` is application_type; `allow_loopback_http` lets a web client of the test stage use http on a loopback address.
+    `native` is application_type; `allow_loopback_http` lets a web client of the test stage use a loopback address.
     """
     if not isinstance(text, str):
         findings.error("redirect_uri.type", path, "A redirect URI must be a string.")
@@ -37,7 +38,7 @@ def review_redirect_uri(text: object, path: str, findings: Findings, *, native: 
     if uri.scheme in FORBIDDEN_SCHEMES:
         findings.error("redirect_uri.forbidden_scheme", path, f"A redirect URI must not use the scheme {uri.scheme}.")
     elif uri.scheme == "https":
-        _review_https(uri, authority, path, findings, native=native)
+        _review_https(uri, authority, path, findings, native=native, allow_loopback=allow_loopback_http)
     elif uri.scheme == "http":
         _review_http(authority, path, findings, allowed=native or allow_loopback_http)
     else:
@@ -57,18 +58,28 @@ def _review_parts(uri: SplitUri, path: str, findings: Findings) -> None:
         findings.warning("redirect_uri.query", path, "This redirect URI has a query; it must be sent exactly so every time.")
 
 
-def _review_https(uri: SplitUri, authority: Authority | None, path: str, findings: Findings, *, native: bool) -> None:
+def _review_https(uri: SplitUri, authority: Authority | None, path: str, findings: Findings, *, native: bool, allow_loopback: bool) -> None:
     if authority is None:
         findings.error("redirect_uri.authority", path, "The redirect URI has no host.")
         return
     if native and _is_loopback(authority):
-        findings.error("redirect_uri.https_loopback", path, "A native app cannot use https on a loopback address.", "Use http with 127.0.0.1.")
+        findings.error(
+            "redirect_uri.https_loopback", path, "A native app cannot use https on a loopback address.", "Use http with 127.0.0.1."
+        )
+    elif _is_loopback(authority) and not allow_loopback:
+        findings.error(
+            "redirect_uri.loopback", path, "This redirect URI leads to the visitor's own computer.", "Use a host that everybody can reach."
+        )
     elif authority.kind != "name":
         findings.warning("redirect_uri.ip_host", path, "The host of this redirect URI is an IP address; a name is safer.")
     elif "." not in authority.host and authority.host != "localhost":
-        findings.warning("redirect_uri.single_label", path, "The host of this redirect URI has no dot; browsers outside your network cannot reach it.")
+        findings.warning(
+            "redirect_uri.single_label", path, "The host of this redirect URI has no dot; browsers outside your network cannot reach it."
+        )
     if authority.kind == "name" and any(label.startswith("xn--") for label in authority.host.split(".")):
-        findings.warning("redirect_uri.internationalized", path, f"The host {authority.host} is an internationalized name; check its spelling.")
+        findings.warning(
+            "redirect_uri.internationalized", path, f"The host {authority.host} is an internationalized name; check its spelling."
+        )
     if uri.path == "" and uri.query is None:
         findings.note("redirect_uri.no_path", path, "This redirect URI has no path; https://host and https://host/ are different.")
 
@@ -99,7 +110,12 @@ def _review_private_use(uri: SplitUri, path: str, findings: Findings, *, native:
 
 
 def _is_loopback(authority: Authority) -> bool:
-    return authority.host == "localhost" or authority.host == "::1" or authority.host.startswith("127.")
+    """Say whether the host is the visitor's own computer, in whatever form it is written (RFC 6761, 6.3)."""
+    if authority.kind == "name":
+        return authority.host == "localhost" or authority.host.endswith(".localhost")
+    address = ipaddress.ip_address(authority.host)
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or address.is_unspecified
 
 
 def redirect_uri_matches(registered: str, requested: str, *, native: bool) -> bool:
@@ -109,12 +125,13 @@ def redirect_uri_matches(registered: str, requested: str, *, native: bool) -> bo
     """
     if requested == registered:
         return True
-    return native and _without_loopback_port(registered) is not None and _without_loopback_port(registered) == _without_loopback_port(requested)
+    anywhere = _without_loopback_port(registered) if native else None
+    return anywhere is not None and anywhere == _without_loopback_port(requested)
 
 
 def _without_loopback_port(text: str) -> str | None:
     """Return an http loopback URI with its port left out, or None for any other URI."""
     match = _LOOPBACK_URI.fullmatch(text)
-    if match is None or (match["port"] and not 0 < int(match["port"]) <= 65535):
+    if match is None or int(match["port"] or 80) > 65535:
         return None
     return match["host"] + match["rest"]

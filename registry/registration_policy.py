@@ -66,7 +66,8 @@ class PolicyOutcome:
     def findings(self) -> tuple[Finding, ...]:
         """Return the decisions as findings, in the words of the other findings."""
         return tuple(
-            Finding(f"policy.{made.rule}", "error" if made.action == "refused" else "note", made.member, made.sentence) for made in self.decisions
+            Finding(f"policy.{made.rule}", "error" if made.action == "refused" else "note", made.member, made.sentence)
+            for made in self.decisions
         )
 
 
@@ -120,7 +121,8 @@ def merge_policy(*records: Mapping[str, Any]) -> RegistrationPolicy:
     """Return the built-in policy with the values of `records` laid over it, later ones winning. Values must be reviewed before."""
     policy = RegistrationPolicy()
     for values in records:
-        policy = replace(policy, **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        changes: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        policy = replace(policy, **changes)
     return policy
 
 
@@ -167,19 +169,20 @@ def _limit_redirect_uris(policy: RegistrationPolicy, metadata: Metadata) -> list
 
 
 def _grant_scopes(policy: RegistrationPolicy, metadata: Metadata, scopes: Mapping[str, ScopeRule]) -> list[Decision]:
-    asked = metadata.get("scope")
-    if asked is None:
-        if not policy.default_scopes:
-            return []
-        metadata["scope"] = " ".join(policy.default_scopes)
-        return [Decision("scope", "replaced", None, metadata["scope"], "scope.default", "No scope was asked for; these are the default.")]
-    kept = [name for name in asked.split() if name in scopes and not scopes[name].is_retired]
-    dropped = [name for name in asked.split() if name not in kept]
-    metadata["scope"] = " ".join(kept)
-    if not dropped:
-        return []
-    sentence = f"This server has no scope {', '.join(name[:60] for name in dropped[:10])}; it was left out."
-    return [Decision("scope", "stripped", asked, metadata["scope"], "scope.unknown", sentence)]
+    offered = {name for name, rule in scopes.items() if not rule.is_retired}
+    asked = metadata.pop("scope", None)
+    kept = [name for name in (asked or "").split() if name in offered]
+    decisions = []
+    if dropped := [name for name in (asked or "").split() if name not in offered]:
+        sentence = f"This server has no scope {', '.join(name[:60] for name in dropped[:10])}; it was left out."
+        decisions.append(Decision("scope", "stripped", asked, " ".join(kept), "scope.unknown", sentence))
+    # A registration that is left without scopes says so by having no member: an empty one would read as absent when it comes back.
+    if not kept and (kept := [name for name in policy.default_scopes if name in offered]):
+        sentence = "No scope of this server was asked for; these are the default."
+        decisions.append(Decision("scope", "replaced", asked, " ".join(kept), "scope.default", sentence))
+    if kept:
+        metadata["scope"] = " ".join(kept)
+    return decisions
 
 
 def _force_switches(policy: RegistrationPolicy, metadata: Metadata) -> list[Decision]:
@@ -190,4 +193,7 @@ def _force_switches(policy: RegistrationPolicy, metadata: Metadata) -> list[Deci
         if getattr(policy, member) and not metadata.get(member):
             before, metadata[member] = metadata.get(member), True
             decisions.append(Decision(member, "replaced", before, True, f"{member}.forced", f"This server requires {member} of every app."))
+    if policy.require_signed_request_object and metadata.keys().isdisjoint(("jwks", "jwks_uri")):
+        sentence = "This server requires signed request objects of every app, so this app needs jwks or jwks_uri."
+        decisions.append(Decision("jwks", "refused", None, None, "require_signed_request_object.keys", sentence))
     return decisions

@@ -13,6 +13,7 @@ from typing import Any, Final
 from django.db import transaction
 from django.utils import timezone
 
+from protocol.errors import TransitionRefused
 from protocol.jose import SigningKey as PrivateKey
 from protocol.jose import generate_private_key, parse_private_key_pem
 from registry import audit
@@ -20,6 +21,7 @@ from registry.actors import Actor
 from registry.field_encryption import decrypt, encrypt
 from registry.models import SigningKey
 from registry.snapshots import Snapshot
+from registry.transitions import OPERATOR, SYSTEM
 
 PROTOCOL_ALGORITHMS: Final = ("ES256", "RS256")
 PUBLISHED_AFTER_RETIREMENT: Final = timedelta(days=7)
@@ -63,10 +65,18 @@ def _make(purpose: str, algorithm: str, state: str, actor: Actor, now: datetime)
     return row
 
 
-def rotate_signing_key(purpose: str, algorithm: str, actor: Actor, *, now: datetime) -> SigningKey:
-    """Retire the current key, make the next one current and publish a new next one; return the current one."""
+def rotate_signing_key(purpose: str, algorithm: str, actor: Actor, *, now: datetime, current_kid: str | None = None) -> SigningKey:
+    """Retire the current key, make the next one current and publish a new next one; return the current one.
+
+    With `current_kid` only while that key is the current one, so that a form sent twice rotates once.
+    Raises TransitionRefused with reason permission or changed.
+    """
     with transaction.atomic():
+        if not actor.has_role(None, OPERATOR, SYSTEM):
+            raise TransitionRefused("permission", "Only an operator may rotate signing keys.")
         rows = SigningKey.objects.select_for_update().filter(purpose=purpose, algorithm=algorithm)
+        if current_kid is not None and not rows.filter(state=SigningKey.State.CURRENT, kid=current_kid).exists():
+            raise TransitionRefused("changed", "The key was rotated meanwhile.")
         following = rows.filter(state=SigningKey.State.NEXT).first() or _make(purpose, algorithm, SigningKey.State.NEXT, actor, now)
         for old in rows.filter(state=SigningKey.State.CURRENT):
             old.state, old.retired_at = SigningKey.State.RETIRED, now
@@ -100,9 +110,7 @@ def _read_keys(purpose: str) -> PublishedKeys:
     return PublishedKeys({"keys": [row.public_jwk for row in rows]}, current)
 
 
-_snapshots: Final = {
-    purpose: Snapshot(partial(_read_keys, purpose), seconds=SNAPSHOT_SECONDS) for purpose in SigningKey.Purpose.values
-}
+_snapshots: Final = {purpose: Snapshot(partial(_read_keys, purpose), seconds=SNAPSHOT_SECONDS) for purpose in SigningKey.Purpose.values}
 
 
 def forget_snapshots() -> None:

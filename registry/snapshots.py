@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, TypeGuard, TypeVar
 
 from django.db import Error
 
@@ -23,17 +23,23 @@ class Snapshot(Generic[Value]):
     def get(self) -> Value:
         """Return the value. Raises django.db.Error when the database is away and nothing was read before."""
         known = self._known
-        if known is not None and time.monotonic() - known[0] < self._seconds:
+        if self._is_fresh(known):
             return known[1]
         with self._lock:
+            known = self._known
+            if self._is_fresh(known):  # another thread read it while this one waited
+                return known[1]
             try:
                 value = self._read()
             except Error:
                 if known is None:
                     raise
-                return known[1]
+                value = known[1]  # asked for again when this is old, so that a database that hangs does not hold up every request
             self._known = (time.monotonic(), value)
             return value
+
+    def _is_fresh(self, known: tuple[float, Value] | None) -> TypeGuard[tuple[float, Value]]:
+        return known is not None and time.monotonic() - known[0] < self._seconds
 
     def forget(self) -> None:
         """Read the value again at the next use, in this process."""

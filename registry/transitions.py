@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 OWNER, DEVELOPER, REVIEWER, SYSTEM = "owner", "developer", "reviewer", "system"
+# Staff who look after the server itself: its policy, scopes and keys; and who may make others staff.
+OPERATOR, ADMINISTRATOR = "operator", "administrator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ CLIENT: Final = _table(
 )
 
 CHANGE_REQUEST: Final = _table(
+    _step("assign", "open", None, (REVIEWER,), "change.assigned"),
     _step("approve", "open", "approved", (REVIEWER, SYSTEM), "change.approved"),
     _step("send_back", "open", "sent_back", (REVIEWER,), "change.sent_back", needs_reason=True),
     _step("reject", "open", "rejected", (REVIEWER,), "change.rejected", needs_reason=True),

@@ -1,14 +1,13 @@
 """Settings of the tests: the product's own, on a data directory of their own, with nothing that leaves the process."""
 
 import os
-import tempfile
 from pathlib import Path
 
-os.environ.setdefault("CREDENCE_DATA_DIR", str(Path(tempfile.gettempdir()) / f"credence-tests-{os.getuid()}"))
+os.environ.setdefault("CREDENCE_DATA_DIR", str(Path(__file__).resolve().parent.parent / "build" / "tests"))
 
 from portal.settings import *
 
-TEST_DATABASE = DATA_DIR / "test.sqlite3"  # noqa: F405
+TEST_DATABASE = DATA_DIR / f"test-{os.getpid()}.sqlite3"  # noqa: F405
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
     DATABASES["default"]["TEST"] = {"NAME": TEST_DATABASE}  # noqa: F405
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from portal.notices import silenced
 from protocol.jose import generate_private_key
 from registry.actors import person
 from registry.credentials import create_secret
@@ -40,7 +41,6 @@ class _Cast:
         return user
 
 
-@transaction.atomic
 def load_demo_data() -> list[SignIn]:
     """Fill an empty database and return how to sign in: label, e-mail address and random password.
 
@@ -48,7 +48,11 @@ def load_demo_data() -> list[SignIn]:
     """
     if not settings.ISSUER_IS_LOOPBACK or Organization.objects.filter(is_operator=False).exists():
         raise RuntimeError("Demo data is only loaded into an empty database of a server on loopback.")
-    now = timezone.now()
+    with silenced(), transaction.atomic():
+        return _load(timezone.now())
+
+
+def _load(now: datetime) -> list[SignIn]:
     for name, title, description, sensitive in SCOPES:
         Scope.objects.create(name=name, title=title, description=description, is_sensitive=sensitive)
     cast = _Cast()
@@ -91,7 +95,9 @@ def _lighthouse(cast: _Cast, reviewer: User, now: datetime) -> None:
     Membership.objects.create(organization=organization, user=developer, role=Membership.Role.DEVELOPER)
     back_office = _machine(owner, organization, "Booking back office", "bookings.read prices.read", started + timedelta(days=2))
     create_secret(back_office, person(owner), now=started + timedelta(days=2), label="production", expires_at=now + timedelta(days=6))
-    request = request_go_live(back_office, person(owner), now=started + timedelta(days=3), justification="Nightly reconciliation of bookings.")
+    request = request_go_live(
+        back_office, person(owner), now=started + timedelta(days=3), justification="Nightly reconciliation of bookings."
+    )
     approve_change(request, person(reviewer, staff=True), digest=request.digest, now=started + timedelta(days=4))
     waiting = _machine(owner, organization, "Partner feed", "bookings.read bookings.write", now - timedelta(days=3))
     request_go_live(waiting, person(owner), now=now - timedelta(days=1), justification="Resellers book through us.")

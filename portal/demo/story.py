@@ -112,7 +112,9 @@ class Story:
         self.app_secret = create_secret(self.app, person(self.owner), now=now).value
         self.key = generate_private_key("ES256")
         keys = {"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [self.key.public_jwk()]}}
-        self.signing_app = register_client(person(self.owner), self.organization, {"client_name": "Partner feed", **common, **keys}, now=now)
+        self.signing_app = register_client(
+            person(self.owner), self.organization, {"client_name": "Partner feed", **common, **keys}, now=now
+        )
         request = request_go_live(self.app, person(self.owner), now=now, justification="Nightly reconciliation.")
         approve_change(request, self.staff, digest=request.digest, now=now)
         self.app.refresh_from_db()

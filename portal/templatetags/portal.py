@@ -91,9 +91,7 @@ LEVEL_WORDS = {"error": gettext_lazy("Error"), "warning": gettext_lazy("Warning"
 @register.simple_tag
 def icon(name: str) -> SafeString:
     """Return one icon of the sprite, hidden from assistive technology: the word beside it says the same."""
-    return format_html(
-        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>', static("portal/icons.svg"), name
-    )
+    return format_html('<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>', static("portal/icons.svg"), name)
 
 
 @register.simple_tag

@@ -60,13 +60,21 @@ def registration_ways(served: Collection[str] = ("manual",)) -> list[Registratio
 
 
 def server_facts() -> list[tuple[_StrPromise, str]]:
-    """Return the addresses a developer copies first."""
-    facts = [(_("Issuer"), settings.ISSUER), (_("Metadata"), f"{settings.ISSUER}/.well-known/openid-configuration")]
+    """Return the addresses a developer copies first, as far as they are served."""
+    facts = [
+        (_("Issuer"), settings.ISSUER),
+        (_("Metadata"), address("openid-configuration") or address("oauth-authorization-server")),
+        (_("Token endpoint"), address("token")),
+    ]
+    return [(label, value) for label, value in facts if value]
+
+
+def address(name: str) -> str:
+    """Return the full address of the page or endpoint `name`, or nothing when this server does not have it."""
     try:
-        facts.append((_("Token endpoint"), settings.ISSUER + reverse("token")))
+        return f"{settings.ISSUER}{reverse(name)}"
     except NoReverseMatch:
-        pass
-    return facts
+        return ""
 
 
 def home(request: HttpRequest) -> HttpResponse:

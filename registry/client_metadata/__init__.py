@@ -3,7 +3,7 @@
 `read_client_metadata` is pure: no database, no network, no clock. What this server allows is `registry.registration_policy`.
 """
 
-from registry.client_metadata.reading import MetadataReading, read_client_metadata
+from registry.client_metadata.reading import MetadataReading, known_members, read_client_metadata
 from registry.client_metadata.wire import error_for_findings
 
-__all__ = ["MetadataReading", "error_for_findings", "read_client_metadata"]
+__all__ = ["MetadataReading", "error_for_findings", "known_members", "read_client_metadata"]

@@ -69,7 +69,7 @@ class SomeOf:
             return None
         wrong = [entry for entry in entries if entry not in self.choices]
         for entry in wrong:
-            hint = dict(self.refused).get(entry, f"Use {', '.join(self.choices)}.")
+            hint = dict(self.refused).get(entry, f"Use {', '.join(self.choices)}." if self.choices else f"Leave out {path}.")
             findings.error("value.choice", path, f"{path} contains {entry[:60]!r}, which this server does not offer.", hint)
         return None if wrong else entries
 
@@ -86,7 +86,9 @@ def read_request_uris(value: object, path: str, findings: Findings) -> list[str]
     """Return an empty list: request objects by reference are not fetched, so none can be registered (DCR-META-42)."""
     entries = values.read_strings(value, path, findings)
     if entries:
-        findings.error("request_uris.not_offered", path, "This server does not fetch request objects by reference.", "Push requests (RFC 9126).")
+        findings.error(
+            "request_uris.not_offered", path, "This server does not fetch request objects by reference.", "Push requests (RFC 9126)."
+        )
         return None
     return entries
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from registry.client_metadata import rules
-from registry.client_metadata.fields import NOT_OFFERED, READERS
+from registry.client_metadata.fields import LOCALIZABLE, NOT_OFFERED, READERS
 from registry.client_metadata.languages import read_localized
 from registry.findings import Finding, Findings, errors_among
 
@@ -56,6 +56,15 @@ def read_client_metadata(document: Mapping[str, object], *, now: int, allow_loop
     rules.check_keys(metadata, findings, now=now)
     rules.check_web_addresses(metadata, findings)
     return MetadataReading(metadata, tuple(findings.items))
+
+
+def known_members(document: Mapping[str, object]) -> dict[str, object]:
+    """Return the members of `document` that this server understands, as given; the others are never stored (DCR-META-01, -05)."""
+    return {
+        name: value
+        for name, value in document.items()
+        if value is not None and value != "" and (name in READERS or name.partition("#")[0] in LOCALIZABLE)
+    }
 
 
 def _refuse_what_is_not_offered(given: Mapping[str, object], findings: Findings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from protocol.constants import CLIENT_ASSERTION_ALGORITHMS
 from protocol.errors import InvalidKeySet, InvalidUrl
 from protocol.jose import parse_jwk_set, review_jwk_set
 from protocol.urls import parse_authority, split_uri
@@ -29,7 +30,9 @@ def check_grants(metadata: Metadata, findings: Findings) -> None:
     """Check that grants, response types and authentication go together (DCR-META-19, -21 to -24)."""
     grants, responses = metadata["grant_types"], metadata["response_types"]
     if not grants:
-        findings.error("grant_types.empty", "grant_types", "grant_types must name at least one grant.", "Use authorization_code or client_credentials.")
+        findings.error(
+            "grant_types.empty", "grant_types", "grant_types must name at least one grant.", "Use authorization_code or client_credentials."
+        )
     if ("code" in responses) != ("authorization_code" in grants) and grants:
         findings.error(
             "grant_types.response_types", "response_types", "response_types and grant_types contradict each other.",
@@ -56,15 +59,18 @@ def check_redirect_uris(metadata: Metadata, findings: Findings, *, allow_loopbac
         if uris is not None:
             _check_uri_list(metadata, member, uris, findings, allow_loopback_http=allow_loopback_http)
     if needed and not metadata.get("redirect_uris"):
-        findings.error("redirect_uris.missing", "redirect_uris", "This app redirects people, so it needs a redirect URI.", "Add at least one.")
+        findings.error(
+            "redirect_uris.missing", "redirect_uris", "This app redirects people, so it needs a redirect URI.", "Add at least one."
+        )
     if not metadata.get("redirect_uris"):
         metadata.pop("redirect_uris", None)
 
 
 def _check_uri_list(metadata: Metadata, member: str, uris: object, findings: Findings, *, allow_loopback_http: bool) -> None:
+    entries = uris if isinstance(uris, list) else []
+    metadata[member] = list(dict.fromkeys(uri for uri in entries if isinstance(uri, str)))
     if not isinstance(uris, list):
         findings.error("value.type", member, f"{member} must be an array of strings.")
-        metadata[member] = []
         return
     if len(uris) > REDIRECT_URIS_LIMIT:
         findings.error("value.too_many", member, f"{member} must have at most {REDIRECT_URIS_LIMIT} entries.")
@@ -76,7 +82,6 @@ def _check_uri_list(metadata: Metadata, member: str, uris: object, findings: Fin
         twin = uri[:-1] if isinstance(uri, str) and uri.endswith("/") else None
         if twin and twin in uris:
             findings.warning("redirect_uri.slash_twin", path, "The same redirect URI is registered with and without a slash at the end.")
-    metadata[member] = list(dict.fromkeys(uri for uri in uris if isinstance(uri, str)))
 
 
 def check_keys(metadata: Metadata, findings: Findings, *, now: int) -> None:
@@ -86,9 +91,9 @@ def check_keys(metadata: Metadata, findings: Findings, *, now: int) -> None:
     if jwks is not None and "jwks_uri" in metadata:
         findings.error("jwks.both", "jwks", "Give jwks or jwks_uri, not both.", "Prefer jwks_uri: you can then change keys yourself.")
     algorithms = _algorithms_needed(metadata)
+    needs_keys = bool(method == "private_key_jwt" or algorithms or metadata.get("require_signed_request_object"))
     if jwks is not None:
-        _check_key_set(jwks, algorithms, findings, now=now)
-    needs_keys = method == "private_key_jwt" or algorithms or metadata.get("require_signed_request_object")
+        _check_key_set(jwks, algorithms, findings, needed=needs_keys, now=now)
     if needs_keys and jwks is None and "jwks_uri" not in metadata:
         findings.error("jwks.missing", "jwks", "This app signs, so it needs jwks or jwks_uri.", "Give the public keys it signs with.")
     if "token_endpoint_auth_signing_alg" in metadata and method != "private_key_jwt":
@@ -98,7 +103,7 @@ def check_keys(metadata: Metadata, findings: Findings, *, now: int) -> None:
         )  # fmt: skip
 
 
-def _check_key_set(jwks: object, algorithms: list[str], findings: Findings, *, now: int) -> None:
+def _check_key_set(jwks: object, algorithms: list[str], findings: Findings, *, needed: bool, now: int) -> None:
     for found in review_jwk_set(jwks, now):
         path = "jwks" if found.position is None else f"jwks[{found.position}]"
         add = findings.error if found.level == "error" else findings.warning
@@ -109,7 +114,12 @@ def _check_key_set(jwks: object, algorithms: list[str], findings: Findings, *, n
         return
     for algorithm in algorithms:
         if not keys.can_verify(algorithm):
-            findings.error("jwks.algorithm", "jwks", f"No key of the set can verify {algorithm}.", "Add a key for it, or change the algorithm.")
+            findings.error(
+                "jwks.algorithm", "jwks", f"No key of the set can verify {algorithm}.", "Add a key for it, or change the algorithm."
+            )
+    if needed and not any(keys.can_verify(algorithm) for algorithm in CLIENT_ASSERTION_ALGORITHMS):
+        sentence = f"No key of the set can verify a signature with {', '.join(CLIENT_ASSERTION_ALGORITHMS)}."
+        findings.error("jwks.algorithm", "jwks", sentence, "Add a key that signs with one of them.")
 
 
 def _algorithms_needed(metadata: Metadata) -> list[str]:

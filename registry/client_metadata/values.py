@@ -22,8 +22,11 @@ NAME_ADVICE: Final = 80
 # RFC 6749, appendix A.4: the characters of a scope-token.
 _SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])")
-# Bidi controls and invisible characters that make one name look like another (threats.md R07).
-_DECEPTIVE = frozenset("\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff\u00ad\u034f\u115f\u1160\u3164\uffa0")  # fmt: skip  # noqa: E501
+# Characters that nobody sees, beside those of the categories that format, separate or turn direction (threats.md R07): fillers, joiners
+# and selectors that make one name look like another.
+_DECEPTIVE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
+# Cyrillic and Greek letters that are drawn like Latin ones (Unicode confusables, the common ones).
+_LATIN_TWINS = frozenset("аеоорсухіјѕһӏԁԛԝԍүъАВЕЅІЈКМНОРСТУХԌԚԜҮαινορυκχωΑΒΕΖΗΙΚΜΝΟΡΤΥΧ")
 _SCRIPTS_TOGETHER = ({"HAN", "HIRAGANA", "KATAKANA"}, {"HAN", "HANGUL"}, {"HAN", "BOPOMOFO"})
 
 
@@ -33,6 +36,9 @@ def read_text(value: object, path: str, findings: Findings, *, limit: int = STRI
         findings.error("value.type", path, f"{path} must be a string.")
         return None
     text = value.strip()
+    if value and not text:
+        findings.error("value.blank", path, f"{path} must not be blank.", f"Leave out {path}, or give it a value.")
+        return None
     if len(text) > limit:
         findings.error("value.too_long", path, f"{path} must have at most {limit} characters.")
         return None
@@ -49,18 +55,30 @@ def read_identifier(value: object, path: str, findings: Findings) -> str | None:
 
 def read_name(value: object, path: str, findings: Findings) -> str | None:
     """Return a name that a person will read (DCR-META-25; threats.md R06, R07): NFC, nothing invisible or turning direction."""
-    text = read_text(value, path, findings, limit=NAME_LIMIT)
+    text = read_text(unicodedata.normalize("NFC", value) if isinstance(value, str) else value, path, findings, limit=NAME_LIMIT)
     if text is None:
         return None
-    if any(character in _DECEPTIVE for character in text):
+    if any(character in _DECEPTIVE or unicodedata.category(character) in ("Cf", "Zl", "Zp") for character in text):
         findings.error("name.invisible", path, f"{path} must not contain invisible or direction-changing characters.")
         return None
-    text = unicodedata.normalize("NFC", text)
     if len(text) > NAME_ADVICE:
         findings.warning("name.long", path, f"{path} is longer than {NAME_ADVICE} characters and will be cut on small screens.")
     if not scripts_belong_together(text):
         findings.warning("name.mixed_scripts", path, f"{path} mixes letters of different scripts; a reviewer will look at it.")
+    if imitates_latin(text):
+        findings.warning("name.look_alike", path, f"{path} uses letters that look like others; a reviewer will look at it.")
     return text
+
+
+def imitates_latin(text: str) -> bool:
+    """Say whether a reader could take all letters of `text` for Latin ones although they are not (threats.md R07).
+
+    That is: styled letters that NFKC folds (fullwidth, mathematical), or a text of Cyrillic or Greek letters that all have a Latin twin.
+    """
+    letters = [character for character in text if character.isalpha()]
+    if any(unicodedata.normalize("NFKC", character) != character for character in letters):
+        return True
+    return bool(letters) and _LATIN_TWINS.issuperset(letters)
 
 
 def scripts_belong_together(text: str) -> bool:
@@ -110,7 +128,7 @@ def read_contacts(value: object, path: str, findings: Findings) -> list[str] | N
 
 
 def read_scope(value: object, path: str, findings: Findings) -> str | None:
-    """Return a space-separated list of scope tokens without duplicates (RFC 6749, 3.3; DCR-META-28)."""
+    """Return a space-separated list of scope tokens without duplicates, None when it holds none (RFC 6749, 3.3; DCR-META-28)."""
     if not isinstance(value, str):
         findings.error("value.type", path, "scope must be one string with spaces between the scopes.")
         return None
@@ -118,7 +136,7 @@ def read_scope(value: object, path: str, findings: Findings) -> str | None:
     if len(value) > STRING_LIMIT or not all(_SCOPE_TOKEN.fullmatch(token) for token in tokens):
         findings.error("scope.characters", path, "scope contains a character that a scope cannot have.")
         return None
-    return " ".join(dict.fromkeys(tokens))
+    return " ".join(dict.fromkeys(tokens)) or None
 
 
 def read_boolean(value: object, path: str, findings: Findings) -> bool | None:

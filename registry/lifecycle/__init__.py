@@ -5,21 +5,25 @@ hear of it after commit. What a call refuses is `protocol.errors.TransitionRefus
 """
 
 from registry.lifecycle.assessment import Assessment, assess_metadata
-from registry.lifecycle.change_requests import approve_change, decide_change, request_go_live
+from registry.lifecycle.change_requests import approve_change, assign_change, decide_change, request_go_live
 from registry.lifecycle.clients import Update, change_client, register_client, update_client
-from registry.lifecycle.organizations import change_organization, create_organization, update_organization
+from registry.lifecycle.organizations import change_organization, create_organization, submission_digest, update_organization
+from registry.lifecycle.switches import set_client_switch
 
 __all__ = [
     "Assessment",
     "Update",
     "approve_change",
     "assess_metadata",
+    "assign_change",
     "change_client",
     "change_organization",
     "create_organization",
     "decide_change",
     "register_client",
     "request_go_live",
+    "set_client_switch",
+    "submission_digest",
     "update_client",
     "update_organization",
 ]

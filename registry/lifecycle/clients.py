@@ -12,6 +12,7 @@ from django.db import transaction
 from protocol.errors import MetadataRefused, TransitionRefused
 from registry.actors import Actor
 from registry.audit import difference_between
+from registry.client_metadata import known_members
 from registry.lifecycle.assessment import Assessment, assess_metadata
 from registry.lifecycle.records import apply_metadata, lock_client, open_change_request, supersede_open_requests, write_metadata
 from registry.lifecycle.steps import check_step, record_step
@@ -53,6 +54,8 @@ def register_client(
         roles = (REVIEWER,) if offer_to_owner else (OWNER, DEVELOPER, SYSTEM)
         if not actor.has_role(row, *roles):
             raise TransitionRefused("permission", f"Only {' or '.join(roles)} may do this.")
+        if actor.kind == ActorKind.USER and (stage == Client.Stage.LIVE or is_resource_server):
+            raise TransitionRefused("permission", "An app made by hand starts in test; ask for it to go live.")
         _check_room(row)
         assessment = assess_metadata(document, row, stage=stage, now=now)
         if assessment.errors:
@@ -65,10 +68,10 @@ def register_client(
             state_changed_at=now,
             offered_to_owner=offer_to_owner,
             is_resource_server=is_resource_server,
-            declared_metadata=dict(document),
+            declared_metadata=known_members(document),
             created_by=actor.user,
         )
-        write_metadata(client, assessment.metadata)
+        write_metadata(client, assessment.metadata, now=now)
         difference = difference_between({}, assessment.metadata)
         record_step(actor, "client.drafted" if offer_to_owner else "client.registered", client, row, difference=difference)
         return client
@@ -100,11 +103,9 @@ def update_client(client: Client, actor: Actor, document: Mapping[str, object], 
             raise MetadataRefused(assessment.findings)
         reasons = reasons_for_review(row.metadata, assessment.metadata) if row.stage == Client.Stage.LIVE else ()
         if reasons:
-            request = open_change_request(
-                row, ChangeRequest.Kind.CHANGE, assessment.metadata, actor, now=now, justification=justification
-            )
+            request = open_change_request(row, ChangeRequest.Kind.CHANGE, assessment.metadata, actor, now=now, justification=justification)
             return Update(row, assessment, request, reasons)
-        apply_metadata(row, assessment.metadata, actor, declared=document)
+        apply_metadata(row, assessment.metadata, actor, now=now, declared=document)
         return Update(row, assessment)
 
 
@@ -130,7 +131,12 @@ def change_client(client: Client, step_name: str, actor: Actor, *, now: datetime
         if step_name == "close":
             supersede_open_requests(row, actor)
         record_step(
-            actor, step.event, row, row.organization, reason=reason, difference=difference_between({"state": before}, {"state": row.state})
+            actor,
+            step.event,
+            row,
+            row.organization,
+            reason=reason,
+            difference=difference_between({"state": before}, {"state": row.state}),
         )
         return row
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -11,12 +12,14 @@ from typing import Any, Final
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
-from protocol.errors import TransitionRefused
+from protocol.errors import MetadataRefused, TransitionRefused
+from protocol.strict_json import canonical_json
 from registry.actors import Actor
 from registry.audit import difference_between
 from registry.lifecycle.steps import check_step, record_step
 from registry.models import Client, Contact, Membership, Organization, User
 from registry.models.audit import ActorKind
+from registry.organization_details import OrganizationDetails, read_organization_details
 from registry.transitions import ORGANIZATION, SYSTEM
 
 EDITABLE: Final = ("legal_name", "registration_number", "country", "website", "email_domains")
@@ -36,25 +39,33 @@ def create_organization(
 ) -> Organization:
     """Create a draft organization; `owner` becomes its first owner. `contacts` maps a contact kind to an e-mail address.
 
-    `values` are other editable fields. Raises TransitionRefused with reason duplicate when the registration number is taken.
+    `values` are other editable fields. Raises MetadataRefused with what is wrong with them, or TransitionRefused with reason duplicate
+    when the registration number is taken.
     """
+    details = _read_details({"legal_name": legal_name, **values}, contacts)
     try:
         with transaction.atomic():
             organization = Organization.objects.create(
-                legal_name=legal_name,
-                slug=_free_slug(legal_name),
+                slug=_free_slug(details.values["legal_name"]),
                 is_operator=is_operator,
                 created_by=actor.user,
                 created_at=now,
-                **{name: value for name, value in values.items() if name in EDITABLE},
+                **details.values,
             )
             if owner is not None:
                 Membership.objects.create(organization=organization, user=owner, role=Membership.Role.OWNER)
-            _write_contacts(organization, contacts or {})
+            _write_contacts(organization, details.contacts)
             record_step(actor, "org.created", organization, organization)
             return organization
     except IntegrityError:
         raise _duplicate() from None
+
+
+def _read_details(values: Mapping[str, Any], contacts: Mapping[str, str] | None) -> OrganizationDetails:
+    details = read_organization_details({name: value for name, value in values.items() if name in EDITABLE}, contacts)
+    if details.errors:
+        raise MetadataRefused(details.findings)
+    return details
 
 
 def _duplicate() -> TransitionRefused:
@@ -80,11 +91,15 @@ def _slugs(base: str) -> Any:
         number += 1
 
 
-def _write_contacts(organization: Organization, contacts: Mapping[str, str]) -> None:
-    for kind, email in contacts.items():
+def _write_contacts(organization: Organization, contacts: Mapping[str, str]) -> dict[str, list[str]]:
+    """Write the contacts that differ; return what changed, by kind, for the trail."""
+    known = dict(organization.contacts.values_list("kind", "email"))
+    changed = {kind: email for kind, email in contacts.items() if known.get(kind, "") != email}
+    for kind, email in changed.items():
         Contact.objects.filter(organization=organization, kind=kind).delete()
         if email:
             Contact.objects.create(organization=organization, kind=kind, email=email)
+    return {f"contact_{kind}": [known.get(kind, ""), email] for kind, email in changed.items()}
 
 
 def update_organization(
@@ -92,34 +107,56 @@ def update_organization(
 ) -> Organization:
     """Change editable fields and contacts. Identity fields of an approved organization are refused: they need a new review.
 
-    Raises TransitionRefused with reason permission, identity or duplicate.
+    Raises MetadataRefused with what is wrong, or TransitionRefused with reason permission, identity, state or duplicate.
     """
     try:
         with transaction.atomic():
             row = Organization.objects.select_for_update().get(pk=organization.pk)
             if not actor.has_role(row, "owner", "reviewer"):
                 raise TransitionRefused("permission", "Only an owner may do this.")
+            if row.state == Organization.State.CLOSED:
+                raise TransitionRefused("state", "This organization is closed.")
+            details = _read_details(values, contacts)
             before = {name: getattr(row, name) for name in EDITABLE}
-            after = {**before, **{name: value for name, value in values.items() if name in EDITABLE}}
-            changed = difference_between(before, after)
-            settled = row.state in (Organization.State.APPROVED, Organization.State.PENDING, Organization.State.SUSPENDED)
-            if settled and actor.kind != ActorKind.STAFF and not changed.keys().isdisjoint(IDENTITY):
+            after = {**before, **details.values}
+            changed: dict[str, Any] = difference_between(before, after)
+            if identity_is_settled(row) and actor.kind != ActorKind.STAFF and not changed.keys().isdisjoint(IDENTITY):
                 raise TransitionRefused("identity", "Name, registration number and country are reviewed; ask our staff to change them.")
             for name, value in after.items():
                 setattr(row, name, value)
             row.save(update_fields=EDITABLE)
-            _write_contacts(row, contacts or {})
-            record_step(actor, "org.updated", row, row, difference=changed)
+            changed |= _write_contacts(row, details.contacts)
+            if changed:
+                record_step(actor, "org.updated", row, row, difference=changed)
             return row
     except IntegrityError:
         raise _duplicate() from None
 
 
-def change_organization(organization: Organization, step_name: str, actor: Actor, *, now: datetime, reason: str = "") -> Organization:
+def identity_is_settled(organization: Organization) -> bool:
+    """Say whether name, number and country were submitted to review, so that only staff can change them."""
+    return organization.state in (Organization.State.APPROVED, Organization.State.PENDING, Organization.State.SUSPENDED)
+
+
+def submission_digest(organization: Organization) -> str:
+    """Return the SHA-256 of what a reviewer decides on: the organization's data, its contacts and when it was submitted."""
+    content = {
+        "organization": str(organization.org_id),
+        "submitted_at": str(organization.submitted_at),
+        "contacts": [list(contact) for contact in sorted(organization.contacts.values_list("kind", "name", "email"))],
+        **{name: getattr(organization, name) for name in EDITABLE},
+    }
+    return hashlib.sha256(canonical_json(content)).hexdigest()
+
+
+def change_organization(
+    organization: Organization, step_name: str, actor: Actor, *, now: datetime, reason: str = "", digest: str | None = None
+) -> Organization:
     """Make the transition `step_name` of `transitions.ORGANIZATION`; return the organization as it is then.
 
-    Suspending and closing end every token of every client in this transaction, by one UPDATE (house decision 5).
-    Raises TransitionRefused with reason permission, state, reason_missing or the guard's own.
+    Suspending and closing end every token of every client in this transaction, by one UPDATE (house decision 5). `digest` is the
+    `submission_digest` that the reviewer saw; when the data differs by now the step is refused (threats.md R11).
+    Raises TransitionRefused with reason permission, state, reason_missing, changed or the guard's own.
     """
     step = ORGANIZATION[step_name]
     with transaction.atomic():
@@ -127,6 +164,8 @@ def change_organization(organization: Organization, step_name: str, actor: Actor
         check_step(step, row.state, actor, row, reason)
         if guard := _GUARDS.get(step_name):
             guard(row, actor)
+        if digest is not None and digest != submission_digest(row):
+            raise TransitionRefused("changed", "This is no longer what you reviewed. Look at it again.")
         before = row.state
         if step.target:
             row.state, row.state_reason, row.state_changed_at = step.target, reason, now
@@ -137,11 +176,16 @@ def change_organization(organization: Organization, step_name: str, actor: Actor
         return row
 
 
-def _guard_submit(row: Organization, actor: Actor) -> None:  # noqa: ARG001
+def missing_for_submission(row: Organization) -> list[str]:
+    """Return, in words, what `row` still needs before it can be reviewed. One query."""
     kinds = set(row.contacts.values_list("kind", flat=True))
     missing = [label for value, label in (("country", "country"), ("website", "website")) if not getattr(row, value)]
     missing += [f"{kind} contact" for kind in (Contact.Kind.TECHNICAL, Contact.Kind.SECURITY) if kind not in kinds]
-    if missing:
+    return missing
+
+
+def _guard_submit(row: Organization, actor: Actor) -> None:  # noqa: ARG001
+    if missing := missing_for_submission(row):
         raise TransitionRefused("incomplete", f"Before it can be reviewed the organization needs: {', '.join(missing)}.")
 
 

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Q
+
 from protocol.strict_json import canonical_json
 from registry.actors import Actor
 from registry.audit import difference_between
 from registry.client_keys import note_keys
+from registry.client_metadata import known_members
 from registry.entitlements import grant_scopes_by_policy
 from registry.lifecycle.steps import record_step
 from registry.models import ChangeRequest, Client
@@ -21,8 +24,8 @@ def lock_client(client: Client) -> Client:
     return Client.objects.select_for_update(of=("self",)).select_related("organization").get(pk=client.pk)
 
 
-def write_metadata(client: Client, metadata: dict[str, Any]) -> None:
-    """Store registered metadata, its projection onto the toolkit's columns, and the entitlements that follow from policy."""
+def write_metadata(client: Client, metadata: dict[str, Any], *, now: datetime) -> None:
+    """Store registered metadata, its projection onto the toolkit's columns, and what follows from it for entitlements and secrets."""
     client.metadata = metadata
     client.name = metadata.get("client_name", "")
     client.redirect_uris = " ".join(metadata.get("redirect_uris", []))
@@ -32,16 +35,21 @@ def write_metadata(client: Client, metadata: dict[str, Any]) -> None:
     redirects = "authorization_code" in metadata["grant_types"]
     client.authorization_grant_type = Client.GRANT_AUTHORIZATION_CODE if redirects else Client.GRANT_CLIENT_CREDENTIALS
     client.save()
-    note_keys(client, metadata.get("jwks"))
+    if "jwks_uri" not in metadata:  # which keys are behind one is noted when they are fetched
+        note_keys(client, metadata.get("jwks"))
     grant_scopes_by_policy(client)
+    if not client.uses_secret:  # a secret must not come back to life with the method (DCR-MGT-10)
+        client.secrets.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now)).update(expires_at=now)
 
 
-def apply_metadata(row: Client, metadata: dict[str, Any], actor: Actor, *, declared: Mapping[str, object] | None = None) -> None:
+def apply_metadata(
+    row: Client, metadata: dict[str, Any], actor: Actor, *, now: datetime, declared: Mapping[str, object] | None = None
+) -> None:
     """Register `metadata` for the locked `row` and write the difference to the trail; requests about the old content are superseded."""
     difference = difference_between(row.metadata, metadata)
     if declared is not None:
-        row.declared_metadata = dict(declared)
-    write_metadata(row, metadata)
+        row.declared_metadata = known_members(declared)
+    write_metadata(row, metadata, now=now)
     if difference:
         supersede_open_requests(row, actor)
         record_step(actor, "client.updated", row, row.organization, difference=difference)

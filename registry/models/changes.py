@@ -41,6 +41,7 @@ class ChangeRequest(models.Model):
     reason = models.TextField(blank=True)
     submitted_by = models.ForeignKey("registry.User", null=True, on_delete=models.SET_NULL, related_name="+")
     submitted_at = models.DateTimeField(default=timezone.now, editable=False)
+    reviewer = models.ForeignKey("registry.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     decided_by = models.ForeignKey("registry.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     decided_at = models.DateTimeField(null=True, blank=True)
 

@@ -132,7 +132,7 @@ class Client(AbstractApplication):
         native = self.metadata.get("application_type") == "native"
         return any(redirect_uri_matches(registered, uri, native=native) for registered in self.registered_redirect_uris)
 
-    def is_usable(self, request: Any) -> bool:
+    def is_usable(self, request: Any) -> bool:  # noqa: ARG002 - the toolkit's signature
         """Answer the toolkit's question by the gate."""
         from registry.gate import Action, client_may_act
 

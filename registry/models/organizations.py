@@ -8,7 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 
-class Organization(models.Model):
+class Organization(models.Model):  # type: ignore[django-manager-missing] # the clients' manager comes from the toolkit
     """A partner: every client belongs to exactly one. `org_id` is what tokens and introspection say.
 
     `state` is written by `registry.lifecycle` alone.

@@ -21,9 +21,7 @@ class PolicyRecord(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                models.Value(1), condition=models.Q(organization__isnull=True), name="one_policy_record_for_all"
-            )
+            models.UniqueConstraint(models.Value(1), condition=models.Q(organization__isnull=True), name="one_policy_record_for_all")
         ]
 
     def __str__(self) -> str:

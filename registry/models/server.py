@@ -35,9 +35,7 @@ class SigningKey(models.Model):
     class Meta:
         ordering = ["purpose", "algorithm", "-created_at"]
         constraints = [
-            models.UniqueConstraint(
-                fields=["purpose", "algorithm"], condition=models.Q(state="current"), name="one_current_signing_key"
-            ),
+            models.UniqueConstraint(fields=["purpose", "algorithm"], condition=models.Q(state="current"), name="one_current_signing_key"),
             models.UniqueConstraint(fields=["purpose", "algorithm"], condition=models.Q(state="next"), name="one_next_signing_key"),
         ]
 

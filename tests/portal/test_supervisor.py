@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from portal.supervisor import Limits, Program, Supervisor, describe_exit
+from portal.supervisor import Child, Limits, Program, Supervisor, describe_exit
 
 ROOT = Path(__file__).resolve().parents[2]
+Start = Callable[..., subprocess.Popen[str]]
 IMPATIENT = Limits(start=10, grace=0.6, quick=60, quick_deaths=3, first_delay=0.05, longest_delay=1)
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes in /proc")
@@ -70,7 +71,7 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def start(log: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def start(log: Path) -> Iterator[Start]:
     """Start a supervisor in a process of its own, so that it can be killed."""
     started: list[subprocess.Popen[str]] = []
 
@@ -152,10 +153,27 @@ def test_the_delay_doubles_with_each_quick_death_up_to_a_limit(log: Path, monkey
 def test_a_program_that_lived_long_enough_is_restarted_without_counting(log: Path) -> None:
     supervisor = Supervisor([], lambda _line: None, limits=Limits(quick=10, quick_deaths=2))
     child = _child()
-    child.quick_deaths = 1
+    child.quick_deaths, child.was_ready = 1, True
     child.started_at = time.monotonic() - 11
     supervisor._after_death(child, 2**22 + 1, 1)
     assert child.quick_deaths == 0
+
+
+def test_a_program_that_dies_before_it_was_ready_counts_however_long_it_took(log: Path) -> None:
+    supervisor = Supervisor([], lambda _line: None, limits=Limits(quick=10, quick_deaths=5))
+    child = _child()
+    child.started_at = time.monotonic() - 60
+    supervisor._after_death(child, 2**22 + 1, 1)
+    assert child.quick_deaths == 1
+
+
+def test_a_slow_start_is_reported_once_and_waited_for(log: Path) -> None:
+    said: list[str] = []
+    ready_at = time.monotonic() + 0.8
+    program = Program("web", "dummy", [str(log), "web", "serving"], is_ready=lambda: time.monotonic() > ready_at)
+    stop = lambda: os.kill(os.getpid(), signal.SIGTERM)  # noqa: E731
+    assert Supervisor([program], said.append, stop, Limits(start=0.2)).run() == 0
+    assert said == ["web is not ready after 0 seconds; still waiting."]
 
 
 def test_the_second_program_waits_until_the_first_one_is_ready(log: Path) -> None:
@@ -181,7 +199,7 @@ def test_the_second_program_waits_until_the_first_one_is_ready(log: Path) -> Non
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_stops_all_programs(number: signal.Signals, log: Path, start) -> None:
+def test_a_signal_stops_all_programs(number: signal.Signals, log: Path, start: Start) -> None:
     supervisor = start("web:serving", "worker:serving")
     wait_for(lambda: len(words(log)) == 2)
     supervisor.send_signal(number)
@@ -190,7 +208,7 @@ def test_a_signal_stops_all_programs(number: signal.Signals, log: Path, start) -
     assert living_processes(str(log.parent)) == set()
 
 
-def test_a_program_that_does_not_stop_is_killed_after_the_grace_period(log: Path, start) -> None:
+def test_a_program_that_does_not_stop_is_killed_after_the_grace_period(log: Path, start: Start) -> None:
     supervisor = start("web:stubborn")
     wait_for(lambda: words(log))
     began = time.monotonic()
@@ -201,7 +219,7 @@ def test_a_program_that_does_not_stop_is_killed_after_the_grace_period(log: Path
     assert living_processes(str(log.parent)) == set()
 
 
-def test_a_second_signal_kills_at_once(log: Path, start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_signal_kills_at_once(log: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRACE", "60")
     supervisor = start("web:stubborn")
     wait_for(lambda: words(log))
@@ -214,7 +232,7 @@ def test_a_second_signal_kills_at_once(log: Path, start, monkeypatch: pytest.Mon
     assert living_processes(str(log.parent)) == set()
 
 
-def test_what_a_killed_program_left_behind_is_removed_before_it_is_started_again(log: Path, start) -> None:
+def test_what_a_killed_program_left_behind_is_removed_before_it_is_started_again(log: Path, start: Start) -> None:
     start("web:forking")
     wait_for(lambda: {"web started", "web forked"} <= set(words(log)))
     leftover = process_id(log, "web forked")
@@ -223,7 +241,7 @@ def test_what_a_killed_program_left_behind_is_removed_before_it_is_started_again
     assert leftover not in living_processes(str(log.parent))
 
 
-def test_killing_the_supervisor_leaves_no_process_behind(log: Path, start) -> None:
+def test_killing_the_supervisor_leaves_no_process_behind(log: Path, start: Start) -> None:
     supervisor = start("web:forking", "worker:stubborn")
     wait_for(lambda: len(words(log)) == 3)
     assert len(living_processes(str(log.parent))) == 4
@@ -238,7 +256,5 @@ def test_an_exit_is_described_in_words() -> None:
     assert describe_exit(-200) == "was ended by signal 200"
 
 
-def _child():
-    from portal.supervisor import Child
-
+def _child() -> Child:
     return Child(Program("web", "dummy"))

@@ -184,10 +184,10 @@ def load_demo_data_once() -> bool:
 
     path = demo_sign_ins_path()
     with transaction.atomic():  # the file is written before the commit: a password that nobody was told is of no use
-        rows = [tuple(row) for row in load_demo_data()]
+        sign_ins = load_demo_data()
         path.unlink(missing_ok=True)
         path.touch(mode=0o600)
-        path.write_text("".join(f"  {label:<28} {email:<32} {password}\n" for label, email, password in rows))
+        path.write_text("".join(f"  {label:<32}  {email:<26}  {password}\n" for label, email, password in sign_ins))
     return True
 
 
@@ -210,7 +210,7 @@ def web_server_answers() -> bool:
     """Tell whether a worker process answers a request, whatever the answer is."""
     host = settings.ALLOWED_HOSTS[0]
     try:
-        with socket.create_connection((ADDRESS, settings.PORT), timeout=2) as probe:
+        with socket.create_connection((ADDRESS, settings.PORT), timeout=5) as probe:
             probe.sendall(f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
             return probe.recv(16).startswith(b"HTTP/1.")
     except OSError:

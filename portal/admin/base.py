@@ -1,0 +1,136 @@
+"""What every staff page has in common: read-only lists, pages of one object, and the actor of a service call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_safe
+
+from portal.access import source_address, user_agent_family
+from portal.admin.roles import may_act, may_read
+from registry.actors import Actor, person
+
+Row = tuple[str, Any]
+Crumb = tuple[str, str]
+
+
+def staff_actor(request: HttpRequest) -> Actor:
+    """Return the signed-in person as actor of a service call, as staff and never as a partner."""
+    return person(
+        request.user,  # type: ignore[arg-type]
+        request_id=getattr(request, "request_id", ""),
+        source_address=source_address(request),
+        user_agent_family=user_agent_family(request.headers.get("User-Agent", "")),
+        staff=True,
+    )
+
+
+class StaffAdmin(admin.ModelAdmin):
+    """A list and a page per object, read only. Whatever changes something is a page of its own that calls a service.
+
+    Django's action log is not written: the audit trail is what counts, and services write it.
+    """
+
+    area: ClassVar[str] = "review"
+    label: ClassVar[str] = ""
+    actions = None
+    list_per_page = 25
+    show_full_result_count = False
+    change_list_template = "admin/staff/change_list.html"
+    object_template: ClassVar[str] = "admin/staff/object.html"
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Say whether the person may read this area."""
+        return may_read(request.user, self.area)  # type: ignore[arg-type]
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        """Say whether the person may read this area."""
+        return self.has_module_permission(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
+        """Refuse: rows are made by services."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        """Refuse: rows are changed by services."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        """Refuse: what is in the trail stays."""
+        return False
+
+    def get_urls(self) -> list[URLPattern]:
+        """Return the list, the page of one object, and what a subclass adds."""
+        return [
+            path("", self.admin_site.admin_view(self.changelist_view), name=self.url_name("changelist")),
+            *self.more_urls(),
+            path("<int:pk>/", self.admin_site.admin_view(require_safe(self.object_view)), name=self.url_name("change")),
+        ]
+
+    def more_urls(self) -> list[URLPattern]:
+        """Return the pages that this admin adds."""
+        return []
+
+    def url_name(self, what: str) -> str:
+        """Return the name of one of this admin's URLs."""
+        return f"{self.opts.app_label}_{self.opts.model_name}_{what}"
+
+    def url_to(self, what: str, *args: Any) -> str:
+        """Return the address of one of this admin's pages."""
+        return reverse(f"{self.admin_site.name}:{self.url_name(what)}", args=args)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Show the list, with links to what else can be done here."""
+        titles = {"title": self.label, "tools": self.tools(request)}
+        return super().changelist_view(request, {**titles, **(extra_context or {})})
+
+    def tools(self, request: HttpRequest) -> Sequence[Crumb]:  # noqa: ARG002
+        """Return label and address of what stands above the list."""
+        return ()
+
+    def object_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Show one object."""
+        subject = self.get_subject(request, pk)
+        return self.page(request, self.object_template, str(subject), subject=subject, **self.object_context(request, subject))
+
+    def get_subject(self, request: HttpRequest, pk: int) -> Any:
+        """Return the object `pk` for somebody who may read it. Raises PermissionDenied or Http404."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied("Your role does not open this page.")
+        return get_object_or_404(self.get_queryset(request), pk=pk)
+
+    def object_context(self, request: HttpRequest, subject: Any) -> dict[str, Any]:  # noqa: ARG002
+        """Return what the page of `subject` shows besides it."""
+        return {"rows": self.rows(subject)}
+
+    def rows(self, subject: Any) -> list[Row]:
+        """Return label and value of what the plain page shows."""
+        return [(str(field.verbose_name).capitalize(), self.shown(subject, field)) for field in self.opts.fields]
+
+    def shown(self, subject: Any, field: models.Field[Any, Any]) -> Any:
+        """Return one value as the plain page shows it."""
+        display = getattr(subject, f"get_{field.name}_display", None)
+        return display() if display else getattr(subject, field.name)
+
+    def may_act(self, request: HttpRequest) -> bool:
+        """Say whether pages offer the person to change something here."""
+        return may_act(request.user, self.area)  # type: ignore[arg-type]
+
+    def require_acting(self, request: HttpRequest) -> None:
+        """Refuse a page that changes something to those who only read. Raises PermissionDenied."""
+        if not self.may_act(request):
+            raise PermissionDenied("Your role may read this and not change it.")
+
+    def page(self, request: HttpRequest, template: str, title: str, **context: Any) -> TemplateResponse:
+        """Return a staff page below this admin's list."""
+        crumbs = [(self.label, self.url_to("changelist")), *context.pop("crumbs", ())]
+        frame = {**self.admin_site.each_context(request), "opts": self.opts, "title": title, "crumbs": crumbs}
+        return TemplateResponse(request, template, {**frame, **context})

@@ -1,0 +1,115 @@
+"""The audit trail as partners read it: sentences, and nothing about our staff but that it was them (portal.md 4.9)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from registry.models import AuditEvent, Client, Organization
+from registry.models.audit import ActorKind
+
+# Event, sentence, tone. A test holds this table against the transitions.
+_SENTENCES: Final = {
+    "org.created": (gettext_lazy("Organization created"), ""),
+    "org.updated": (gettext_lazy("Organization details changed"), ""),
+    "org.submitted": (gettext_lazy("Organization submitted for approval"), "blue"),
+    "org.assigned": (gettext_lazy("A reviewer looks at the organization"), "blue"),
+    "org.changes_requested": (gettext_lazy("Reviewer asked for changes"), "amber"),
+    "org.approved": (gettext_lazy("Organization approved"), "green"),
+    "org.rejected": (gettext_lazy("Organization rejected"), "red"),
+    "org.reopened": (gettext_lazy("Organization reopened"), ""),
+    "org.withdrawn": (gettext_lazy("Submission withdrawn"), ""),
+    "org.suspended": (gettext_lazy("Organization suspended; every token ended"), "red"),
+    "org.reinstated": (gettext_lazy("Organization reinstated"), "green"),
+    "org.closed": (gettext_lazy("Organization closed"), "red"),
+    "client.drafted": (gettext_lazy("App prepared by our staff"), "amber"),
+    "client.registered": (gettext_lazy("App registered"), "green"),
+    "client.activated": (gettext_lazy("App activated"), "green"),
+    "client.updated": (gettext_lazy("App changed"), ""),
+    "client.suspended": (gettext_lazy("App stopped; every token ended"), "red"),
+    "client.reinstated": (gettext_lazy("App works again"), "green"),
+    "client.closed": (gettext_lazy("App closed"), "red"),
+    "change.requested": (gettext_lazy("Asked for approval"), "blue"),
+    "change.assigned": (gettext_lazy("A reviewer looks at the request"), "blue"),
+    "change.approved": (gettext_lazy("Request approved"), "green"),
+    "change.sent_back": (gettext_lazy("Request sent back"), "amber"),
+    "change.rejected": (gettext_lazy("Request rejected"), "red"),
+    "change.withdrawn": (gettext_lazy("Request withdrawn"), ""),
+    "change.superseded": (gettext_lazy("Request replaced by a newer one"), ""),
+    "secret.created": (gettext_lazy("Secret made"), "green"),
+    "secret.ended": (gettext_lazy("Secret ended"), "amber"),
+    "member.invited": (gettext_lazy("Somebody was invited"), ""),
+    "member.joined": (gettext_lazy("Somebody joined"), "green"),
+    "member.invitation_revoked": (gettext_lazy("Invitation withdrawn"), ""),
+    "member.role_changed": (gettext_lazy("Role changed"), ""),
+    "member.removed": (gettext_lazy("Member removed"), "amber"),
+}
+# How the trail calls what an event is about: model names.
+_CLIENT, _CHANGE, _ORGANIZATION = "client", "changerequest", "organization"
+# What a change of these says is shown with its values; all others by name only.
+_SHOWN_VALUES: Final = ("member", "invitation", "secret", "state")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a timeline, as templates/components/timeline.html wants it."""
+
+    sentence: str
+    time: datetime
+    actor: str
+    detail: str
+    tone: str
+
+
+def events_of_organization(organization: Organization) -> QuerySet[AuditEvent]:
+    """Return every event of the organization, newest first."""
+    return AuditEvent.objects.filter(organization=organization)
+
+
+def events_of_client(client: Client) -> QuerySet[AuditEvent]:
+    """Return the events of one app and of its change requests, newest first."""
+    requests = [str(pk) for pk in client.change_requests.values_list("pk", flat=True)]
+    about = Q(object_type=_CLIENT, object_id=str(client.reference))
+    about |= Q(object_type=_CHANGE, object_id__in=requests)
+    return AuditEvent.objects.filter(about, organization=client.organization)
+
+
+def entries(events: Iterable[AuditEvent]) -> list[Entry]:
+    """Return events as lines to read."""
+    return [_entry(event) for event in events]
+
+
+def _entry(event: AuditEvent) -> Entry:
+    sentence, tone = _SENTENCES.get(event.event, (event.event.replace(".", ": ").replace("_", " "), ""))
+    about = "" if event.object_type == _ORGANIZATION else f": {event.object_label}"
+    return Entry(f"{sentence}{about}", event.time, _actor(event), _detail(event), tone)
+
+
+def _actor(event: AuditEvent) -> str:
+    """Return who did it. Of our staff neither name nor address is shown; of a colleague both."""
+    if event.actor_kind == ActorKind.STAFF:
+        return _("Our staff")
+    if event.actor_kind == ActorKind.JOB:
+        return _("This server")
+    return " · ".join(part for part in (event.actor_label, event.source_address, event.user_agent_family) if part)
+
+
+def _detail(event: AuditEvent) -> str:
+    parts = [event.reason] if event.reason else []
+    for name, change in event.difference.items():
+        if not isinstance(change, list) or len(change) != 2:
+            continue
+        if event.event == "member.role_changed":
+            parts.append(_("%(who)s: %(before)s, now %(after)s") % {"who": name, "before": change[0], "after": change[1]})
+        elif name in _SHOWN_VALUES and name != "state":
+            parts.append(str(change[1] if change[1] is not None else change[0]))
+    changed = [name for name in event.difference if name not in _SHOWN_VALUES]
+    if event.event in ("org.updated", "client.updated") and changed:
+        parts.append(_("Changed: %(names)s") % {"names": ", ".join(changed)})
+    return " · ".join(parts)

@@ -1,0 +1,298 @@
+"""Who may open what: every staff URL times every role, from one table. A URL without a row fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.test import Client as Browser
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from portal.admin import staff_site
+from protocol.jose import generate_private_key
+from registry.actors import COMMAND_LINE, person
+from registry.credentials import create_secret
+from registry.lifecycle import register_client
+from registry.members import invite
+from registry.models import AuditEvent, Client, Membership, Organization, PolicyRecord, Scope, SigningKey, User
+from registry.models.users import StaffRole
+from registry.signing_keys import rotate_signing_key
+from tests.conftest import Cast
+
+ROLES = ("reviewer", "operator", "auditor", "administrator", "partner", "anonymous")
+EVERYBODY, READERS, REVIEW, OPERATE = "roaA", "oaA", "rA", "oA"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Who may GET and who may POST (r reviewer, o operator, a auditor, A administrator); what a POST sends and writes.
+
+    `event` is the audit event of the POST; None means that a POST is not answered at all.
+    """
+
+    get: str
+    post: str = ""
+    event: str | None = None
+    data: dict[str, Any] | None = None
+
+
+STEP = Expected(REVIEW, REVIEW, "client.suspended", {"reason": "Because."})
+EXPECTED: dict[str, Expected] = {
+    "index": Expected(EVERYBODY),
+    "login": Expected(EVERYBODY),
+    "queue": Expected(EVERYBODY),
+    "app_list": Expected(EVERYBODY),
+    "registry_organization_changelist": Expected(EVERYBODY),
+    "registry_organization_change": Expected(EVERYBODY),
+    "registry_organization_step": Expected(REVIEW, REVIEW, "org.suspended", {"reason": "Because."}),
+    "registry_organization_draft": Expected(
+        REVIEW,
+        REVIEW,
+        "client.drafted",
+        {"once": "n" * 20, "client_name": "Draft", "kind": "machine", "token_endpoint_auth_method": "client_secret_basic"},
+    ),
+    "registry_client_changelist": Expected(EVERYBODY),
+    "registry_client_change": Expected(EVERYBODY),
+    "registry_client_step": STEP,
+    "registry_client_switch": Expected("roA", "roA", "client.switched", {"value": "on"}),
+    "registry_changerequest_changelist": Expected(EVERYBODY),
+    "registry_changerequest_change": Expected(EVERYBODY),
+    "registry_changerequest_step": Expected(REVIEW, REVIEW, "change.sent_back", {"reason": "Because."}),
+    "registry_membership_changelist": Expected(EVERYBODY),
+    "registry_membership_change": Expected(EVERYBODY),
+    "registry_invitation_changelist": Expected(EVERYBODY),
+    "registry_invitation_change": Expected(EVERYBODY),
+    "registry_policyrecord_changelist": Expected(EVERYBODY),
+    "registry_policyrecord_change": Expected(EVERYBODY),
+    "registry_policyrecord_all": Expected(EVERYBODY, OPERATE, "policy.changed", {"policy": 30}),
+    "registry_policyrecord_organization": Expected(EVERYBODY, OPERATE, "policy.changed", {"policy": 31}),
+    "registry_scope_changelist": Expected(EVERYBODY),
+    "registry_scope_add": Expected(OPERATE, OPERATE, "scope.created", {"name": "new.scope", "title": "New"}),
+    "registry_scope_change": Expected(EVERYBODY, OPERATE, "scope.updated", {"title": "Other words"}),
+    "registry_signingkey_changelist": Expected(READERS),
+    "registry_signingkey_change": Expected(READERS),
+    "registry_signingkey_rotate": Expected(OPERATE, OPERATE, "signing_key.rotated", {"current": "the current one"}),
+    "registry_user_changelist": Expected(READERS),
+    "registry_user_change": Expected(READERS),
+    "registry_user_role": Expected("A", "A", "user.staff_role_changed", {"staff_role": "auditor"}),
+    "registry_auditevent_changelist": Expected(READERS),
+    "registry_auditevent_change": Expected(READERS),
+    "registry_auditevent_export": Expected(READERS),
+    "registry_auditevent_verify": Expected(READERS),
+}
+# Lists answer a POST as they answer a GET: Django's list has a form, which has no actions here.
+REDIRECTS = ("login", "app_list", "registry_policyrecord_change")
+
+
+def url_names() -> Iterator[str | None]:
+    """Yield the name of every URL of the staff site."""
+    waiting: list[URLPattern | URLResolver] = list(staff_site.get_urls())
+    while waiting:
+        entry = waiting.pop()
+        if isinstance(entry, URLResolver):
+            waiting.extend(entry.url_patterns)
+        else:
+            yield entry.name
+
+
+@pytest.fixture
+def world(cast: Cast, app: Client, go_live: Any, administrator: User, now: datetime) -> dict[str, str]:
+    """One row of everything, and the address of every URL."""
+    rotate_signing_key("protocol", "ES256", COMMAND_LINE, now=now)
+    invitation = invite(cast.organization, person(cast.owner), email="new@lighthouse.example", role="viewer", now=now).row
+    record = PolicyRecord.objects.create(values={})
+    organization, kid = cast.organization, SigningKey.objects.filter(state="current", algorithm="ES256").get()
+    numbers = {
+        "organization": organization.pk,
+        "client": app.pk,
+        "changerequest": go_live.pk,
+        "membership": Membership.objects.first().pk,
+        "invitation": invitation.pk,
+        "policyrecord": record.pk,
+        "scope": Scope.objects.get(name="bookings.read").pk,
+        "signingkey": kid.pk,
+        "user": cast.stranger.pk,
+        "auditevent": AuditEvent.objects.first().pk,
+    }
+    special: dict[str, tuple[Any, ...]] = {
+        "app_list": ("registry",),
+        "registry_organization_step": (organization.pk, "suspend"),
+        "registry_organization_draft": (organization.pk,),
+        "registry_client_step": (app.pk, "suspend"),
+        "registry_client_switch": (app.pk, "accepts_token_endpoint_audience"),
+        "registry_changerequest_step": (go_live.pk, "send_back"),
+        "registry_policyrecord_organization": (organization.pk,),
+        "registry_signingkey_rotate": ("protocol", "ES256"),
+        "registry_user_role": (cast.stranger.pk,),
+    }
+    for model, number in numbers.items():
+        special[f"registry_{model}_change"] = (number,)
+    return {name: reverse(f"staff:{name}", args=special.get(name, ())) for name in EXPECTED} | {"kid": kid.kid}
+
+
+@pytest.fixture
+def browsers(cast: Cast, administrator: User, sign_in: Callable[[User], Browser]) -> dict[str, Browser]:
+    """A browser for every role."""
+    people = {"reviewer": cast.reviewer, "operator": cast.operator, "auditor": cast.auditor, "administrator": administrator}
+    found = {role: sign_in(user) for role, user in {**people, "partner": cast.owner}.items()}
+    return {**found, "anonymous": Browser(SERVER_NAME="127.0.0.1")}
+
+
+def letter(role: str) -> str:
+    """Return the letter of a role in the table."""
+    return {"administrator": "A"}.get(role, role[0]) if role not in ("partner", "anonymous") else "-"
+
+
+def payload(name: str, browser: Browser, world: dict[str, str]) -> dict[str, Any]:
+    """Return what a POST sends: the row's data, or the form of the page with one value changed."""
+    data = dict(EXPECTED[name].data or {})
+    if "policy" in data:
+        form = browser.get(world[name]).context["form"]
+        values = {field: form[field].value() for field in form.fields}
+        return {key: value for key, value in {**values, "clients_limit": data["policy"]}.items() if value not in (None, False)}
+    if "current" in data:
+        data["current"] = world["kid"]
+    return data
+
+
+def test_every_staff_url_has_an_expectation() -> None:
+    names = set(url_names())
+    assert names - {None} == set(EXPECTED), "a new staff URL needs a row in EXPECTED"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_pages_open_for_the_roles_of_the_table_only(role: str, browsers: dict[str, Browser], world: dict[str, str]) -> None:
+    found = {}
+    for name, expected in EXPECTED.items():
+        status = browsers[role].get(world[name]).status_code
+        allowed = letter(role) in expected.get
+        if role == "anonymous":
+            assert status == 302, name
+            continue
+        wanted = (302 if name in REDIRECTS else 200) if allowed else 403
+        if status != wanted:
+            found[name] = (status, wanted)
+    assert not found
+
+
+def test_anonymous_people_are_sent_to_the_sites_own_sign_in(browsers: dict[str, Browser], world: dict[str, str]) -> None:
+    for name in EXPECTED:
+        response = browsers["anonymous"].get(world[name])
+        assert response.url.startswith(reverse("account_login") + "?next=/staff/"), name
+    response = browsers["anonymous"].post(world["registry_client_step"], {"reason": "Because."})
+    assert response.url.startswith(reverse("account_login"))
+
+
+@pytest.mark.parametrize("name", [name for name, expected in EXPECTED.items() if expected.event])
+def test_every_post_that_changes_something_writes_one_event_for_those_who_may_and_none_for_others(
+    name: str, browsers: dict[str, Browser], world: dict[str, str]
+) -> None:
+    expected = EXPECTED[name]
+    allowed = [role for role in ROLES if letter(role) in expected.post]
+    data = payload(name, browsers[allowed[0]], world)
+    before = AuditEvent.objects.count()
+    for role in ROLES:
+        if role not in allowed:
+            assert browsers[role].post(world[name], data).status_code in (302, 403), role
+    assert AuditEvent.objects.count() == before
+    browsers[allowed[0]].post(world[name], data)
+    new = list(AuditEvent.objects.order_by("id").values_list("event", "actor_kind")[before:])
+    assert (expected.event, "staff") in new
+
+
+@pytest.mark.parametrize("name", [name for name, expected in EXPECTED.items() if not expected.event])
+def test_a_post_to_a_page_that_only_shows_changes_nothing(name: str, browsers: dict[str, Browser], world: dict[str, str]) -> None:
+    before = AuditEvent.objects.count()
+    data = {"action": "delete_selected", "_selected_action": "1", "state": "closed", "_save": "Save", "post": "yes"}
+    for role in ROLES:
+        assert browsers[role].post(world[name], data).status_code in (200, 302, 403, 405)
+    assert AuditEvent.objects.count() == before
+    assert not Client.objects.exclude(state="active").exists()
+    assert Organization.objects.filter(state="approved").exists()
+
+
+def test_nothing_can_be_added_or_deleted_but_by_the_services(world: dict[str, str]) -> None:
+    for model_admin in staff_site._registry.values():
+        assert model_admin.actions is None
+        for what in ("delete", "history"):
+            assert f"{model_admin.opts.model_name}_{what}" not in {str(name) for name in url_names()}
+
+
+@pytest.mark.parametrize("role", [*StaffRole.values, "administrator"])
+def test_no_staff_page_shows_a_secret(
+    role: str, browsers: dict[str, Browser], world: dict[str, str], app: Client, cast: Cast, now: datetime
+) -> None:
+    if not role:
+        return
+    secret = create_secret(app, person(cast.owner), now=now, label="production")
+    key = SigningKey.objects.get(kid=world["kid"])
+    cast.stranger.set_password("correct horse battery")
+    cast.stranger.save()
+    invitation = invite(cast.organization, person(cast.owner), email="other@lighthouse.example", role="viewer", now=now)
+    hidden = [
+        secret.value,
+        secret.row.digest,
+        f"…{secret.row.tail}",
+        key.private_key_encrypted,
+        cast.stranger.password,
+        invitation.value,
+        invitation.row.digest,
+    ]
+    for name in EXPECTED:
+        response = browsers[role].get(world[name])
+        body = b"".join(response.streaming_content).decode() if response.streaming else response.content.decode()
+        if name == "registry_auditevent_export":
+            body = body.replace(f"…{secret.row.tail}", "")
+        assert not [value for value in hidden if value in body], name
+
+
+def test_pages_have_no_inline_script_or_style_and_the_strict_policy(browsers: dict[str, Browser], world: dict[str, str]) -> None:
+    for name in EXPECTED:
+        response = browsers["administrator"].get(world[name])
+        if response.streaming or response.status_code != 200:
+            continue
+        body = response.content.decode()
+        assert " style=" not in body, name
+        assert "<style" not in body, name
+        assert "<script>" not in body, name
+        assert " onclick=" not in body, name
+        assert "script-src 'self'" in response["Content-Security-Policy"], name
+        assert response["Cache-Control"] == "no-store", name
+
+
+def test_djangos_default_admin_site_is_not_mounted() -> None:
+    assert staff_site is not admin.site
+    assert set(get_resolver().app_dict["admin"]) == {"staff"}
+
+
+def test_the_registered_models_are_the_registrys_own() -> None:
+    assert {model._meta.app_label for model in staff_site._registry} == {"registry"}
+
+
+def test_a_person_who_is_no_longer_staff_is_out_at_once(cast: Cast, browsers: dict[str, Browser], world: dict[str, str]) -> None:
+    User.objects.filter(pk=cast.reviewer.pk).update(staff_role="")
+    assert browsers["reviewer"].get(world["queue"]).status_code == 403
+
+
+def test_rows_that_do_not_exist_are_not_found(browsers: dict[str, Browser]) -> None:
+    for name in ("organization", "client", "changerequest", "scope", "user"):
+        assert browsers["administrator"].get(reverse(f"staff:registry_{name}_change", args=(99999,))).status_code == 404
+    assert browsers["administrator"].get("/staff/nothing/here/").status_code == 404
+
+
+def test_a_long_name_and_markup_in_what_partners_write_are_shown_as_text(browsers: dict[str, Browser], cast: Cast, now: datetime) -> None:
+    document = {
+        "client_name": "<img src=x onerror=alert(1)> " + "W" * 60,
+        "grant_types": ["client_credentials"],
+        "token_endpoint_auth_method": "private_key_jwt",
+        "jwks": {"keys": [generate_private_key("ES256").public_jwk()]},
+    }
+    client = register_client(person(cast.owner), cast.organization, document, now=now)
+    for name in ("client_change", "client_changelist", "organization_change"):
+        numbers = {"client_change": (client.pk,), "organization_change": (cast.organization.pk,)}
+        body = browsers["reviewer"].get(reverse(f"staff:registry_{name}", args=numbers.get(name, ()))).content.decode()
+        assert "<img src=x" not in body

@@ -1,0 +1,159 @@
+"""Mails about transitions: to whom, what they say, and none about what was rolled back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.core.mail.backends.locmem import EmailBackend
+from django.db import transaction
+
+from portal.notices import NOTICES
+from registry.actors import person
+from registry.credentials import create_secret
+from registry.lifecycle import approve_change, change_client, change_organization, decide_change, register_client, request_go_live
+from registry.models import Client, Organization
+from registry.transitions import CHANGE_REQUEST, CLIENT, ORGANIZATION
+from tests.conftest import Cast, make_organization
+
+Commit = Callable[..., Any]
+
+
+@pytest.fixture
+def commit(django_capture_on_commit_callbacks: Any) -> Commit:
+    """Return what runs the callbacks of a commit."""
+
+    def run() -> Any:
+        return django_capture_on_commit_callbacks(execute=True)
+
+    return run
+
+
+def sent() -> list[tuple[str, tuple[str, ...]]]:
+    found: dict[str, list[str]] = {}
+    for message in mail.outbox:
+        found.setdefault(message.subject.removeprefix("[Credence] "), []).extend(message.to)
+    return [(subject, tuple(sorted(to))) for subject, to in found.items()]
+
+
+OWNER, SECURITY, DEVELOPER = "owner@lighthouse.example", "security@lighthouse.example", "developer@lighthouse.example"
+
+
+def test_the_review_of_an_organization_is_mailed_to_its_owners(cast: Cast, now: datetime, commit: Commit) -> None:
+    staff, owner = person(cast.reviewer, staff=True), person(cast.stranger)
+    organization = make_organization(cast.stranger, cast.reviewer, now, "Driftwood Labs", approve=False)
+    mail.outbox.clear()
+    with commit():
+        organization = change_organization(organization, "submit", owner, now=now)
+        organization = change_organization(organization, "request_changes", staff, now=now, reason="Who runs this?")
+        organization = change_organization(organization, "submit", owner, now=now)
+        change_organization(organization, "approve", staff, now=now)
+    assert [subject for subject, _ in sent()] == [
+        "Driftwood Labs was submitted for approval",
+        "Driftwood Labs: changes requested",
+        "Driftwood Labs is approved",
+    ]
+    assert {to for message in mail.outbox for to in message.to} == {"stranger@tidewater.example"}
+
+
+def test_a_mail_says_what_happened_who_did_it_what_to_do_and_where(cast: Cast, now: datetime, commit: Commit) -> None:
+    staff = person(cast.reviewer, staff=True, request_id="request-4711", source_address="203.0.113.7")
+    with commit():
+        change_organization(cast.organization, "suspend", staff, now=now, reason="A key was published.")
+    assert sent() == [("Lighthouse Travel is suspended", (OWNER, SECURITY))]
+    body = mail.outbox[0].body
+    for part in (
+        "our staff",
+        "A key was published.",
+        "Answer to our staff.",
+        "http://127.0.0.1:8000/org/lighthouse-travel/",
+        "request-4711",
+    ):
+        assert part in body
+    assert "reviewer@credence.example" not in body
+    assert "203.0.113.7" not in body
+
+
+def test_apps_suspended_reinstated_offered_and_closed_are_mailed(
+    cast: Cast, make_client: Callable[..., Client], now: datetime, commit: Commit
+) -> None:
+    client = make_client()
+    with commit():
+        change_client(client, "suspend", cast.as_reviewer, now=now, reason="Abuse.")
+        change_client(client, "reinstate", cast.as_reviewer, now=now)
+        change_client(client, "close", cast.as_owner, now=now)
+        register_client(
+            cast.as_reviewer,
+            cast.organization,
+            {"client_name": "Offer", "grant_types": ["client_credentials"]},
+            now=now,
+            offer_to_owner=True,
+        )
+    assert sent() == [
+        ("App stopped: Back office", (OWNER, SECURITY)),
+        ("App works again: Back office", (OWNER, SECURITY)),
+        ("App closed: Back office", (OWNER,)),
+        ("An app waits for you: Offer", (OWNER,)),
+    ]
+
+
+def test_decisions_reach_the_owners_with_their_reason(
+    cast: Cast, make_client: Callable[..., Client], now: datetime, commit: Commit
+) -> None:
+    client = make_client()
+    with commit():
+        first = request_go_live(client, cast.as_owner, now=now)
+        decide_change(first, "send_back", cast.as_reviewer, now=now, reason="Name a contact.")
+        second = request_go_live(client, cast.as_owner, now=now)
+        approve_change(second, cast.as_reviewer, digest=second.digest, now=now)
+    assert [subject for subject, _ in sent()] == ["Waiting for review: Back office", "Sent back: Back office", "Approved: Back office"]
+    assert any("Name a contact." in message.body for message in mail.outbox)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_mailed_about_what_was_rolled_back(cast: Cast, make_client: Callable[..., Client], now: datetime) -> None:
+    client = make_client()
+    mail.outbox.clear()
+
+    with transaction.atomic():
+        change_client(client, "suspend", cast.as_reviewer, now=now, reason="No.")
+        transaction.set_rollback(True)
+    assert mail.outbox == []
+    change_client(client, "suspend", cast.as_reviewer, now=now, reason="Yes.")
+    assert len(mail.outbox) == 2
+
+
+def test_a_mail_server_that_is_away_costs_the_mail_only(cast: Cast, now: datetime, commit: Commit, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(EmailBackend, "send_messages", refuse)
+    with commit():
+        change_organization(cast.organization, "suspend", cast.as_reviewer, now=now, reason="Abuse.")
+    cast.organization.refresh_from_db()
+    assert cast.organization.state == Organization.State.SUSPENDED
+
+
+@pytest.mark.threat("R16")
+def test_a_name_with_line_breaks_cannot_add_headers(cast: Cast, now: datetime, commit: Commit) -> None:
+    Organization.objects.filter(pk=cast.organization.pk).update(legal_name="Evil\r\nBcc: all@example.org")
+    with commit():
+        change_organization(cast.organization, "suspend", cast.as_reviewer, now=now, reason="Abuse.")
+    assert mail.outbox[0].subject == "[Credence] Evil Bcc: all@example.org is suspended"
+    assert mail.outbox[0].recipients() == [OWNER]
+
+
+def test_no_mail_carries_a_secret(cast: Cast, make_client: Callable[..., Client], now: datetime, commit: Commit) -> None:
+    client = make_client()
+    with commit():
+        value = create_secret(client, cast.as_owner, now=now).value
+        change_client(client, "suspend", cast.as_reviewer, now=now, reason="Leaked.")
+    assert all(value not in message.body for message in mail.outbox)
+
+
+def test_every_notice_is_about_an_event_that_exists() -> None:
+    steps = {step.event for table in (ORGANIZATION, CLIENT, CHANGE_REQUEST) for step in table.values()}
+    assert set(NOTICES) <= steps | {"change.requested", "client.drafted"}

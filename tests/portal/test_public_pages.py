@@ -1,0 +1,49 @@
+"""Pages without sign-in: the error catalogue and the probes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import DatabaseError
+from django.db.migrations.executor import MigrationExecutor
+from django.test import Client as Browser
+from django.urls import reverse
+from pytest_django.asserts import assertContains
+
+from portal.views.docs import ADVICE, catalogue_entries
+from portal.views.timeline import _SENTENCES
+from registry.transitions import CHANGE_REQUEST, CLIENT, ORGANIZATION
+
+
+def test_every_wire_code_has_an_anchor_a_meaning_and_advice() -> None:
+    codes = [entry.code for entry in catalogue_entries()]
+    assert set(codes) == set(ADVICE)
+    response = Browser().get(reverse("docs_errors"))
+    for code in codes:
+        assertContains(response, f'id="{code}"')
+        assert all(str(words) for words in ADVICE[code])
+
+
+def test_every_transition_has_a_sentence_in_the_timeline() -> None:
+    assert {step.event for table in (ORGANIZATION, CLIENT, CHANGE_REQUEST) for step in table.values()} <= set(_SENTENCES)
+
+
+@pytest.mark.django_db
+def test_the_probes_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = Browser()
+    assert browser.get(reverse("healthz")).json() == {"status": "ok"}
+    ready = browser.get(reverse("readyz"))
+    assert (ready.status_code, ready.json()["checks"]) == (200, {"database": "ok", "migrations": "ok"})
+    monkeypatch.setattr(MigrationExecutor, "migration_plan", lambda *_: ["one"])
+    assert browser.get(reverse("readyz")).status_code == 503
+
+    def away(*_: Any) -> None:
+        raise DatabaseError
+
+    monkeypatch.setattr(MigrationExecutor, "migration_plan", away)
+    assert browser.get(reverse("readyz")).json()["checks"]["database"] == "unreachable"
+
+
+def test_the_process_probe_needs_no_database() -> None:
+    assert Browser().get(reverse("healthz")).status_code == 200

@@ -1,0 +1,158 @@
+"""Markup that people store as names, reasons and addresses is text on every page (threats.md R06)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client as Browser
+from django.urls import reverse
+
+from registry.credentials import create_secret
+from registry.lifecycle import request_go_live
+from registry.members import invite
+from registry.models import ChangeRequest, Client, ClientKeySet, ClientSecret, Contact, Invitation, Organization, Scope, User
+from tests.conftest import Cast
+
+pytestmark = pytest.mark.threat("R06")
+
+PAYLOADS = (Path(__file__).parent / "markup_corpus.txt").read_text().splitlines()
+LENGTH = 199
+SAFE_ADDRESSES = ("/", "#", "?", "http://127.0.0.1", "data-")
+
+
+class Structure(HTMLParser):
+    """The elements of a page with the names of their attributes, and where it leads."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, tuple[str, ...]]] = []
+        self.addresses: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Collect one element."""
+        self.elements.append((tag, tuple(name for name, _ in attrs)))
+        self.addresses += [value or "" for name, value in attrs if name in ("href", "src", "action", "hx-post", "hx-get", "formaction")]
+
+
+@pytest.fixture
+def furnished(cast: Cast, make_client: Callable[..., Client], now: datetime) -> tuple[Client, ChangeRequest]:
+    """One of everything that carries text of people."""
+    client = make_client(contacts=["tech@lighthouse.example"], client_uri="https://lighthouse.example")
+    create_secret(client, cast.as_owner, now=now, label="x", expires_at=now + timedelta(days=3))
+    change = request_go_live(client, cast.as_owner, now=now, justification="x")
+    invite(cast.organization, cast.as_owner, email="x@lighthouse.example", role="viewer", now=now)
+    ClientKeySet.objects.create(client=client, jwks_uri="x", attempted_at=now, failure="x")
+    return client, change
+
+
+def store(text: str, cast: Cast, client: Client, change: ChangeRequest) -> None:
+    """Write `text` wherever people's words are stored, past every check."""
+    metadata = {
+        **client.metadata,
+        "client_name": text,
+        "contacts": [text],
+        "client_uri": text,
+        "logo_uri": text,
+        "jwks_uri": text,
+        "software_id": text,
+    }
+    Organization.objects.update(legal_name=text, state_reason=text, registration_number=text, website=text, email_domains=[text])
+    Client.objects.update(name=text, metadata=metadata, declared_metadata={**metadata, text: text}, state_reason=text)
+    ChangeRequest.objects.update(justification=text, reason=text, metadata={**metadata, "tos_uri": text}, state="sent_back")
+    ClientSecret.objects.update(label=text)
+    ClientKeySet.objects.update(jwks_uri=text, failure=text)
+    Contact.objects.update(email=text)
+    Invitation.objects.update(email=text)
+    User.objects.filter(pk=cast.viewer.pk).update(name=text)
+    Scope.objects.filter(name="bookings.write").update(title=text, description=text)
+
+
+def pages(cast: Cast, client: Client, change: ChangeRequest) -> Iterator[str]:
+    slug, place = cast.organization.slug, [cast.organization.slug, client.reference]
+    yield reverse("organizations")
+    for name in (
+        "organization",
+        "organization_profile",
+        "organization_close",
+        "organization_activity",
+        "organization_members",
+        "apps",
+        "app_new",
+    ):
+        yield reverse(name, args=[slug])
+    for name in ("app", "app_edit", "app_delete", "app_activity", "app_credentials", "app_go_live"):
+        yield reverse(name, args=place)
+    yield reverse("app_change", args=[*place, change.reference])
+
+
+def check(html: str, expected: list[Any], what: str) -> None:
+    found = Structure(html)
+    assert found.elements == expected, what
+    assert all(address.startswith(SAFE_ADDRESSES) for address in found.addresses), what
+
+
+def test_stored_markup_adds_no_element_and_no_attribute_to_any_page(
+    cast: Cast, owner: Browser, furnished: tuple[Client, ChangeRequest]
+) -> None:
+    Organization.objects.update(state="suspended")
+    # As long as the texts below, so that what pages say about length is the same.
+    store("p" * LENGTH, cast, *furnished)
+    expected = {url: Structure(owner.get(url).content.decode()).elements for url in pages(cast, *furnished)}
+    for start in range(0, len(PAYLOADS), 3):
+        text = "  ".join(PAYLOADS[start : start + 3])[:LENGTH].ljust(LENGTH, ".")
+        store(text, cast, *furnished)
+        for url, elements in expected.items():
+            check(owner.get(url).content.decode(), elements, f"{url} with payloads from {start}")
+    for payload in PAYLOADS:
+        store(payload, cast, *furnished)
+        for url in list(expected)[:2]:
+            check(owner.get(url).content.decode(), expected[url], f"{url} with {payload}")
+
+
+def check_form(response: Any) -> None:
+    assert response.status_code == 200
+    found = Structure(response.content.decode())
+    tags = [tag for tag, _ in found.elements]
+    assert set(tags).isdisjoint(("iframe", "object", "embed", "base", "style", "video", "math"))
+    assert tags.count("img") == 1  # the mark of the product
+    assert tags.count("script") == 2
+    assert not [name for _, names in found.elements for name in names if name.startswith("on")]
+
+
+APP_FIELDS = ("client_name", "redirect_uris", "jwks", "jwks_uri", "contacts", "client_uri", "policy_uri", "tos_uri", "logo_uri", "scope")
+
+
+@pytest.mark.parametrize("kind", ["web", "a payload"])
+def test_markup_in_the_fields_of_an_app_comes_back_as_text(cast: Cast, developer: Browser, kind: str) -> None:
+    new, checks = reverse("app_new", args=[cast.organization.slug]), reverse("app_check", args=[cast.organization.slug])
+    for payload in PAYLOADS:
+        data = {**dict.fromkeys(APP_FIELDS, payload), "kind": kind if kind == "web" else payload}
+        check_form(developer.post(new, data))
+        for field in ("redirect_uris", "contacts", "kind"):
+            fragment = Structure(developer.post(f"{checks}?field={field}", {**data, "scope": ""}).content.decode())
+            assert {tag for tag, _ in fragment.elements} <= {"ul", "li", "div", "span", "strong", "svg", "use", "code"}
+
+
+def test_markup_in_the_fields_of_an_organization_comes_back_as_text(cast: Cast, owner: Browser) -> None:
+    url = reverse("organization_new")
+    fields = ("legal_name", "registration_number", "country", "website", "email_domains", "contact_technical", "contact_security")
+    for payload in PAYLOADS:
+        check_form(owner.post(url, dict.fromkeys(fields, payload)))
+
+
+def test_no_page_has_anything_inline(cast: Cast, owner: Browser, furnished: tuple[Client, ChangeRequest]) -> None:
+    for url in pages(cast, *furnished):
+        response = owner.get(url)
+        policy = response["Content-Security-Policy"]
+        assert "'unsafe-inline'" not in policy
+        assert "script-src 'self'" in policy
+        for tag, names in Structure(response.content.decode()).elements:
+            assert "style" not in names, (url, tag)
+            assert tag != "style", url
+            assert tag != "script" or "src" in names, url
