@@ -48,7 +48,7 @@ def _chain_lines(resolution: Resolution) -> Iterator[str]:
     if resolution.metadata:
         for change in resolution.metadata.changes:
             rules = ", ".join(change.operators) or "set directly"
-            yield f"{change.entity_type}.{change.parameter}: declared {change.declared!r}, resolved {change.resolved!r}"
+            yield f"{_shown(change.entity_type)}.{_shown(change.parameter)}: declared {change.declared!r}, resolved {change.resolved!r}"
             yield f"     {rules}, by {', '.join(change.set_by) or 'nobody'}"
         if not resolution.metadata.changes:
             yield "The federation changed nothing in the metadata."
@@ -61,6 +61,11 @@ def _candidate_lines(resolution: Resolution) -> Iterator[str]:
     for candidate in others:
         yield f"  {' > '.join(candidate.entities)}"
         yield f"     {candidate.failure.sentence if candidate.failure else ''}"
+
+
+def _shown(name: str) -> str:
+    """Return a foreign name so that it cannot steer a terminal."""
+    return name if name.isascii() and name.isprintable() else repr(name)
 
 
 def _utc(seconds: int) -> str:

@@ -14,16 +14,17 @@ from registry import audit
 from registry.actors import Actor
 
 
-def add_trust_anchor(entity_id: str, jwks: object, actor: Actor, *, now: datetime, organizations: str = "queue") -> TrustAnchorRecord:
+def add_trust_anchor(entity_id: str, jwks: object, actor: Actor, *, now: datetime, organizations: str | None = None) -> TrustAnchorRecord:
     """Accept a trust anchor with these keys, or pin new keys for one that is accepted already.
 
+    Without `organizations` an anchor keeps its rule, and a new one queues them.
     Raises InvalidUrl for what is no entity identifier, InvalidKeySet for keys that cannot be used.
     """
     name = parse_entity_identifier(entity_id).text
     public = parse_jwk_set(jwks, purpose=FEDERATION_ENTITY_KEYS).public_jwks()
     with transaction.atomic():
         before = TrustAnchorRecord.objects.select_for_update().filter(entity_id=name).first()
-        values = {"jwks": public, "organizations": organizations, "is_enabled": True, "changed_at": now}
+        values = {"jwks": public, "is_enabled": True, "changed_at": now, **({"organizations": organizations} if organizations else {})}
         row, created = TrustAnchorRecord.objects.update_or_create(entity_id=name, defaults=values)
         pins = [[key["kid"] for key in record.jwks["keys"]] if record else None for record in (before, row)]
         event = "trust_anchor.added" if created else "trust_anchor.changed"
@@ -32,7 +33,7 @@ def add_trust_anchor(entity_id: str, jwks: object, actor: Actor, *, now: datetim
             event,
             row,
             organization=None,
-            difference={"kids": pins, "organizations": [before and before.organizations, organizations]},
+            difference={"kids": pins, "organizations": [before and before.organizations, row.organizations]},
         )
         return row
 

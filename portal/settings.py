@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from portal.local_keys import read_or_create
+from protocol.errors import InvalidUrl
+from protocol.urls import parse_authority, split_uri
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -34,17 +35,29 @@ def whole_number(name: str, default: int, low: int, high: int) -> int:
     return int(text)
 
 
+def switch(name: str) -> bool:
+    """Return the environment's `name` as on or off, off when it is not there, or stop the start."""
+    text = env.str(name, default="off").lower()
+    if text not in ("on", "off", "true", "false", "yes", "no", "1", "0"):
+        raise ImproperlyConfigured(f"{name} must be on or off, not {text!r}.")
+    return text in ("on", "true", "yes", "1")
+
+
 # Issuer and where it is served. Only loopback may be http (house decision 21).
 PORT = whole_number("PORT", 8000, 1, 65535)
 ISSUER = env.str("CREDENCE_ISSUER", default=f"http://127.0.0.1:{PORT}")
-_issuer = urlsplit(ISSUER)
-LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
-ISSUER_IS_LOOPBACK = _issuer.hostname in LOOPBACK_HOSTS
-if _issuer.scheme not in ("https", "http") or not _issuer.hostname or _issuer.query or _issuer.fragment or _issuer.path not in ("",):
+try:
+    _issuer = split_uri(ISSUER)
+    _host = parse_authority(_issuer.authority or "").host
+except InvalidUrl as error:
+    raise ImproperlyConfigured(f"CREDENCE_ISSUER: {error.description} It is {ISSUER!r}.") from None
+if f"{_issuer.scheme}://{_issuer.authority}" != ISSUER or _issuer.scheme not in ("https", "http"):
     raise ImproperlyConfigured(
         f"CREDENCE_ISSUER must be a scheme and host such as https://id.example.org without path, query, fragment "
         f"or a slash at the end, not {ISSUER!r}."
     )
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
+ISSUER_IS_LOOPBACK = _host in LOOPBACK_HOSTS
 if _issuer.scheme == "http" and not ISSUER_IS_LOOPBACK:
     raise ImproperlyConfigured(f"CREDENCE_ISSUER must begin with https:// unless it is on loopback, not {ISSUER!r}.")
 HTTPS = _issuer.scheme == "https"
@@ -52,7 +65,7 @@ HTTPS = _issuer.scheme == "https"
 DATA_DIR = Path(env.str("CREDENCE_DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
 
 # Secrets. A server that is not on loopback must be given its own.
-DEBUG = env.bool("DEBUG", default=False)
+DEBUG = switch("DEBUG")
 if "SECRET_KEY" in os.environ:
     SECRET_KEY = env.str("SECRET_KEY")
     if len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 12:
@@ -73,10 +86,11 @@ else:
         "FIELD_ENCRYPTION_KEYS is needed when CREDENCE_ISSUER is not on loopback: 32 random bytes in URL-safe base64, newest first."
     )
 
-ALLOWED_HOSTS = [_issuer.hostname, *(LOOPBACK_HOSTS if ISSUER_IS_LOOPBACK else ())]
+ALLOWED_HOSTS = [_host, *(LOOPBACK_HOSTS if ISSUER_IS_LOOPBACK else ())]
 USE_X_FORWARDED_HOST = False
-if TRUSTED_PROXY := env.bool("CREDENCE_TRUSTED_PROXY", default=False):
+if TRUSTED_PROXY := switch("CREDENCE_TRUSTED_PROXY"):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    ALLAUTH_TRUSTED_PROXY_COUNT = 1
 CSRF_TRUSTED_ORIGINS = [ISSUER] if HTTPS else []
 
 INSTALLED_APPS = [
@@ -237,6 +251,11 @@ SECURE_HSTS_SECONDS = 365 * 86400 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_SSL_REDIRECT = False  # TLS ends at the proxy; a redirect would answer protocol requests sent in clear
 X_FRAME_OPTIONS = "DENY"
+SILENCED_SYSTEM_CHECKS = [
+    "security.W002",  # portal.middleware sends X-Frame-Options on every answer
+    "security.W008",  # see SECURE_SSL_REDIRECT
+    "security.W021",  # preloading is a promise for a whole domain, which is not ours to make
+]
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -256,7 +275,7 @@ if "EMAIL_URL" in os.environ:
     vars().update(env.email_url("EMAIL_URL"))
 else:
     EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
-DEFAULT_FROM_EMAIL = env.str("CREDENCE_MAIL_FROM", default=f"credence@{_issuer.hostname}")
+DEFAULT_FROM_EMAIL = env.str("CREDENCE_MAIL_FROM", default=f"credence@{_host}")
 EMAIL_TIMEOUT = 10
 
 LANGUAGE_CODE = "en"

@@ -103,29 +103,34 @@ def end_secret(secret: ClientSecret, actor: Actor, *, now: datetime) -> None:
 
 def secret_matches(client: Client | None, presented: str, now: datetime) -> bool:
     """Say whether `presented` is a live secret of `client`. One query; the work is the same when the client is unknown."""
-    return _find_match(live_secrets(client, now), presented, now) is not None
+    match = _find_match(live_secrets(client, now), presented)
+    if match is not None:
+        _note_use(match, now)
+    return match is not None
 
 
-def client_with_secret(client_id: str, presented: str, now: datetime) -> Client | None:
-    """Return the client called `client_id`, with its organization, when `presented` is a live secret of it; otherwise None.
-
-    One query for both; the work is the same when the client is unknown.
+def client_with_secret(client_id: str, presented: str, method: str, now: datetime) -> Client | None:
+    """Return the client called `client_id`, with its organization, when it authenticates by `method` and `presented` is a live secret
+    of it; otherwise None. One query for all of it; the work is the same when the client is unknown.
     """
     secrets = ClientSecret.objects.select_related("client__organization").filter(_live_at(now), client__client_id=client_id)
-    secrets = secrets.only("digest", "last_used_at", *_NEEDED_TO_ACT)
-    match = _find_match(secrets, presented, now)
-    return match.client if match else None
+    match = _find_match(secrets.only("digest", "last_used_at", *_NEEDED_TO_ACT), presented)
+    if match is None or match.client.token_endpoint_auth_method != method:
+        return None
+    _note_use(match, now)
+    return match.client
 
 
-def _find_match(secrets: QuerySet[ClientSecret], presented: str, now: datetime) -> ClientSecret | None:
-    """Return the secret that was presented. Its last use is noted at most once an hour, never on each request."""
+def _find_match(secrets: QuerySet[ClientSecret], presented: str) -> ClientSecret | None:
     digest = keyed_digest(presented, _PURPOSE)
-    # Two secrets always differ, so their order does not matter and need not be computed.
-    rows = list(secrets.order_by())
+    rows = list(secrets.order_by())  # two secrets always differ, so their order need not be computed
     matches = [row for row in rows if digests_equal(row.digest, digest)]
     if not rows:
         digests_equal(_NO_DIGEST, digest)
-    for row in matches:
-        if row.last_used_at is None or row.last_used_at <= now - USE_SAMPLED_EVERY:
-            ClientSecret.objects.filter(pk=row.pk).update(last_used_at=now)
     return matches[0] if matches else None
+
+
+def _note_use(secret: ClientSecret, now: datetime) -> None:
+    """Note when a secret was used, at most once an hour, never on each request."""
+    if secret.last_used_at is None or secret.last_used_at <= now - USE_SAMPLED_EVERY:
+        ClientSecret.objects.filter(pk=secret.pk).update(last_used_at=now)

@@ -134,11 +134,22 @@ def apply_registration_policy(
     `scopes` are the scopes of this server by name. Refused values stay in the metadata: the caller must not register it.
     """
     result, decisions = dict(metadata), []
+    decisions += _choose_id_token_algorithm(policy, result)
     decisions += _check_allowed(policy, result, stage)
     decisions += _limit_redirect_uris(policy, result)
     decisions += _grant_scopes(policy, result, scopes)
     decisions += _force_switches(policy, result)
     return PolicyOutcome(result, tuple(decisions))
+
+
+def _choose_id_token_algorithm(policy: RegistrationPolicy, metadata: Metadata) -> list[Decision]:
+    """Choose another algorithm where the standard's default, which nobody asked for, is not allowed."""
+    before = metadata.get("id_token_signed_response_alg")
+    if before != "RS256" or before in policy.id_token_algorithms:
+        return []
+    metadata["id_token_signed_response_alg"] = after = policy.id_token_algorithms[0]
+    sentence = f"ID tokens are signed with {after} here; RS256 is not allowed."
+    return [Decision("id_token_signed_response_alg", "replaced", before, after, "id_token_signed_response_alg.replaced", sentence)]
 
 
 def _check_allowed(policy: RegistrationPolicy, metadata: Metadata, stage: str) -> list[Decision]:

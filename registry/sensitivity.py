@@ -27,8 +27,6 @@ def reasons_for_review(before: Mapping[str, Any], after: Mapping[str, Any]) -> t
         reasons.append(f"Authenticates in a weaker way: {after.get('token_endpoint_auth_method')}.")
     if new_hosts := _hosts(after, "jwks_uri") - _hosts(before, "jwks_uri"):
         reasons.append(f"Takes its keys from a new place: {', '.join(sorted(new_hosts))}.")
-    if after.get("sector_identifier_uri") != before.get("sector_identifier_uri"):
-        reasons.append("Changes its sector identifier.")
     if after.get("application_type") != before.get("application_type"):
         reasons.append("Changes its application type.")
     return tuple(reasons)

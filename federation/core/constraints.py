@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,6 +11,8 @@ from protocol.errors import ConstraintViolated, StatementInvalid
 from protocol.urls import parse_entity_identifier
 
 FEDERATION_ENTITY: Final = "federation_entity"
+# A host, or with a leading dot everything below it. What is anything else would exclude nothing, so that it is refused (threats.md T04).
+_HOST_NAME: Final = re.compile(r"\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +55,12 @@ def _path_length(value: Mapping[str, Any]) -> int | None:
 
 def _names(naming: Mapping[str, Any], member: str) -> tuple[str, ...]:
     names = naming.get(member, [])
-    if not isinstance(names, list) or not all(isinstance(name, str) and name.strip(".") for name in names):
+    if not isinstance(names, list) or not all(isinstance(name, str) and name.isascii() for name in names):
         raise _invalid(f"has {member} names that are not an array of hosts")
-    return tuple(name.lower() for name in names)
+    lowered = tuple(name.lower() for name in names)
+    if not all(_HOST_NAME.fullmatch(name) for name in lowered):
+        raise _invalid(f"has {member} names that are not hosts, with or without a leading dot")
+    return lowered
 
 
 def _entity_types(value: Mapping[str, Any]) -> frozenset[str] | None:

@@ -112,7 +112,7 @@ def apply_read_policy(policy: Policy, metadata: Mapping[str, Any]) -> dict[str, 
 def _frozen(parameter: str, value: Any) -> Any:
     """Return an array as a tuple of distinct values, and a scope string as an array."""
     if parameter == _SPACE_SEPARATED and isinstance(value, str):
-        value = value.split()
+        value = [entry for entry in value.split(" ") if entry]
     if isinstance(value, list | tuple):
         return tuple(dict.fromkeys(value)) if all(isinstance(entry, str) for entry in value) else tuple(value)
     return value

@@ -121,11 +121,12 @@ def _is_present(value: Any) -> bool:
 
 
 def _is_array(value: Any) -> bool:
-    return isinstance(value, tuple)
+    """Strings, numbers and objects are what arrays of operators hold (FED-POL-05, -24)."""
+    return isinstance(value, tuple) and all(isinstance(entry, str | int | float | dict) and not isinstance(entry, bool) for entry in value)
 
 
 def _is_filled_array(value: Any) -> bool:
-    return isinstance(value, tuple) and bool(value)
+    return _is_array(value) and bool(value)
 
 
 def _is_boolean(value: Any) -> bool:
@@ -167,6 +168,8 @@ def check_combination(policy: ParameterPolicy) -> None:
 
     Raises PolicyConflict.
     """
+    if len(policy) < 2:
+        return
     for name in policy:
         if not set(policy) - {name} <= OPERATORS[name].beside:
             others = ", ".join(sorted(set(policy) - {name} - OPERATORS[name].beside))

@@ -121,8 +121,11 @@ _FIXERS: Final[Mapping[StepNumber, Fixer]] = {
 }
 
 
-# What never was a statement proves nothing: a proxy may have put it there.
-_UNREADABLE: Final = frozenset(("shape", "json", "base64url", "encrypted", "too_long"))
+# What nobody whom we trust signed proves nothing: whoever answers for the host may have put it there (docs/decisions/0009).
+_NOT_SIGNED: Final = frozenset(
+    ("shape", "json", "base64url", "encrypted", "too_long", "signature", "unknown_kid", "key_mismatch", "ambiguous_key", "own_keys")
+)
+_NOT_CHECKED: Final = "verification_budget"
 
 
 def failure_from(step: StepNumber, entity: str, error: ProtocolError, evidence: Mapping[str, Any] | None = None) -> Failure:
@@ -132,9 +135,14 @@ def failure_from(step: StepNumber, entity: str, error: ProtocolError, evidence: 
     wire = error if isinstance(error, FederationError) else InvalidTrustChain(error.description, detail=error.detail)
     if step is StepNumber.VERIFY_CONFIGURATION:
         wire = InvalidSubject(wire.description, detail=wire.detail)
-    unreadable = isinstance(error, StatementInvalid) and error.reason in _UNREADABLE
-    kind = FailureClass.UNSIGNED_NEGATIVE if unreadable else FailureClass.SIGNED_NEGATIVE
-    return Failure(step, entity, wire.description, _FIXERS[step], kind, wire, error.detail, evidence)
+    return Failure(step, entity, wire.description, _FIXERS[step], _class_of(error), wire, error.detail, evidence)
+
+
+def _class_of(error: ProtocolError) -> FailureClass:
+    reason = error.reason if isinstance(error, StatementInvalid) else ""
+    if reason == _NOT_CHECKED:
+        return FailureClass.TRANSIENT
+    return FailureClass.UNSIGNED_NEGATIVE if reason in _NOT_SIGNED else FailureClass.SIGNED_NEGATIVE
 
 
 def _fetch_failure(step: StepNumber, entity: str, error: FetchError) -> Failure:
@@ -235,13 +243,27 @@ def _sentence(number: StepNumber, chain: TrustChain | None) -> str:
 
 
 def furthest(failures: tuple[Failure, ...]) -> Failure | None:
-    """Return the failure of the path that came furthest; among equals the one that trying again may mend, then the first."""
-    return max(failures, key=lambda failure: (failure.step, failure.failure_class is FailureClass.TRANSIENT), default=None)
+    """Return the failure of the path that came furthest; among equals the one that trying again may mend, then the first.
+
+    That a path leads to no accepted anchor says less than what went wrong on one that may: an entity can be in other federations too.
+    """
+
+    def rank(failure: Failure) -> tuple[float, bool]:
+        elsewhere = failure.step is StepNumber.REACH_ANCHOR
+        return (StepNumber.AUTHORITY_HINTS + 0.5 if elsewhere else failure.step, failure.failure_class is FailureClass.TRANSIENT)
+
+    return max(failures, key=rank, default=None)
 
 
 def constraint_failure(entity: str, error: ConstraintViolated) -> Failure:
     """Return the failure for a broken constraint."""
     return failure_from(StepNumber.CONSTRAINTS, entity, error)
+
+
+def no_hints_failure(entity: str) -> Failure:
+    """Return the failure of a subject that names no superior and is no trust anchor that is accepted here."""
+    error = InvalidTrustChain("It names no superior, and it is no trust anchor that is accepted here.")
+    return Failure(StepNumber.AUTHORITY_HINTS, entity, error.description, Fixer.PARTNER, FailureClass.UNSIGNED_NEGATIVE, error)
 
 
 def no_anchor_failure(entity: str, reason: str) -> Failure:

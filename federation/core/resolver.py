@@ -21,6 +21,7 @@ from federation.core.resolution import (
     failure_from,
     furthest,
     no_anchor_failure,
+    no_hints_failure,
     type_missing_failure,
 )
 from federation.core.statement_cache import StatementCache, StatementKey
@@ -43,7 +44,18 @@ from federation.core.trust_chains import (
     validate_trust_chain,
 )
 from protocol.constants import WELL_KNOWN_FEDERATION
-from protocol.errors import ConstraintViolated, FederationError, FetchError, InvalidMetadata, InvalidTrustChain, ProtocolError
+from protocol.errors import (
+    ConstraintViolated,
+    FederationError,
+    FetchError,
+    InvalidIssuer,
+    InvalidMetadata,
+    InvalidTrustAnchor,
+    InvalidTrustChain,
+    ProtocolError,
+    SignatureInvalid,
+    StatementInvalid,
+)
 from protocol.fetch import Fetcher, FetchPurpose, FetchRequest, FetchResponse, standard_request
 from protocol.jose import VerificationBudget
 
@@ -54,13 +66,17 @@ _NOT_ENOUGH_LEFT: Final = 0.05
 
 @dataclass(frozen=True, slots=True)
 class ResolutionLimits:
-    """What one resolution may cost: fetches, seconds, bytes, levels of superiors, hints of one entity, signature checks."""
+    """What one resolution may cost: fetches, seconds, bytes, levels of superiors, hints of one entity, paths on one level, signatures.
+
+    Paths have a limit of their own, because a web of superiors that is in the cache costs no fetch.
+    """
 
     fetches: int = 24
     seconds: float = 8.0
     bytes: int = 1024 * 1024
     depth: int = 6
     hints: int = 10
+    paths: int = 100
     signature_checks: int = 64
 
 
@@ -98,20 +114,33 @@ class Resolver:
         """Return what is found about `entity_id`, which is an entity identifier in form; trust or the reason why not.
 
         One of `entity_types` must be left after the federation's rules; an empty tuple asks for none. Nothing is raised.
+        Signatures that do not fit together are looked at once more without the cache, within the same limits: somebody may have new keys.
         """
-        return _Walk(self, entity_id, entity_types, past_caches=past_caches).resolve()
+        walk = _Walk(self, entity_id, entity_types, past_caches=past_caches)
+        resolution = walk.resolve()
+        return walk.begun_anew().resolve() if walk.may_be_outdated(resolution) else resolution
 
     def resolve_supplied(self, raw_statements: Sequence[str], *, entity_types: tuple[str, ...] = RELYING_PARTY_TYPES) -> Resolution:
         """Return what a supplied chain proves, without any fetch; it is validated in full (FED-TCV-17, FED-SEC-03). Nothing is raised."""
-        walk = _Walk(self, "", entity_types, past_caches=False)
+        subject = _claimed_subject(raw_statements)
+        walk = _Walk(self, subject, entity_types, past_caches=False)
         try:
             chain = validate_trust_chain(raw_statements, self.anchors.values(), now=walk.now, budget=walk.budget)
         except ConstraintViolated as error:
-            return walk.conclude([Candidate((), failure=constraint_failure("", error))])
+            return walk.conclude([Candidate((subject,), failure=constraint_failure(subject, error))])
+        except InvalidTrustAnchor as error:
+            return walk.conclude([Candidate((subject,), failure=no_anchor_failure(subject, error.description))])
         except FederationError as error:
-            return walk.conclude([Candidate((), failure=failure_from(StepNumber.VERIFY_STATEMENT, "", error))])
-        walk.entity_id = chain.subject.subject
+            return walk.conclude([Candidate((subject,), failure=failure_from(StepNumber.VERIFY_STATEMENT, subject, error))])
         return walk.conclude([walk.judge(chain)])
+
+
+def _claimed_subject(raw_statements: Sequence[str]) -> str:
+    """Return whom a supplied chain says it is about, for the report; nothing if it does not say it."""
+    try:
+        return parse_entity_statement(raw_statements[0]).unverified_subject
+    except (IndexError, StatementInvalid):
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +167,7 @@ class _Walk:
     deadline: float = field(init=False)
     bytes_left: int = field(init=False)
     fetches: int = field(default=0, init=False)
+    remembered: bool = field(default=False, init=False)
     configurations: dict[str, EntityConfiguration | Failure] = field(default_factory=dict, init=False)
     statements: dict[tuple[str, str], SubordinateStatement | Failure] = field(default_factory=dict, init=False)
 
@@ -147,6 +177,18 @@ class _Walk:
         self.budget = VerificationBudget(limits.signature_checks)
         self.deadline = self.resolver.monotonic() + limits.seconds
         self.bytes_left = limits.bytes
+
+    def may_be_outdated(self, resolution: Resolution) -> bool:
+        """Say whether signatures did not fit while a statement was from the cache."""
+        signatures = (isinstance(found.failure.error, SignatureInvalid) for found in resolution.candidates if found.failure)
+        return self.remembered and not resolution.ok and any(signatures)
+
+    def begun_anew(self) -> _Walk:
+        """Return this resolution from the start, past all caches, with what is left of its limits."""
+        again = _Walk(self.resolver, self.entity_id, self.entity_types, past_caches=True)
+        again.now, again.budget, again.deadline = self.now, self.budget, self.deadline
+        again.bytes_left, again.fetches = self.bytes_left, self.fetches
+        return again
 
     def resolve(self) -> Resolution:
         """Walk up level by level until a chain is valid or nothing is left to try."""
@@ -158,22 +200,37 @@ class _Walk:
             return self.conclude([self._candidate(_Path((self.entity_id,), ()), anchor)])
         candidates: list[Candidate] = []
         paths = [_Path((self.entity_id,), ())]
+        limit = self.resolver.limits.paths
         for _ in range(self.resolver.limits.depth):
-            found, paths = self._climb(paths)
+            candidates += [_unfinished(path.entities) for path in paths[limit:]]
+            found, paths = self._climb(paths[:limit])
             candidates += found
-            if not paths or any(candidate.chain for candidate in candidates):
+            if not paths:
                 break
-        candidates += [self._unfinished(path) for path in paths]
+        candidates += [_unfinished(path.entities) for path in paths]
         return self.conclude(candidates)
 
     def _climb(self, paths: list[_Path]) -> tuple[list[Candidate], list[_Path]]:
-        """Go one level up every path; return the candidates that ended here and the paths that go on."""
+        """Go one level up every path; return the candidates that ended here and the paths that go on.
+
+        Anchors come first (FED-TCR-10): when a chain to one is valid, every other way up is longer and is not followed.
+        """
         ended: list[Candidate] = []
         edges: list[tuple[_Path, str]] = []
         for path in paths:
             hints, dropped = self._hints(path)
             edges += [(path, superior) for superior in hints]
             ended += dropped
+        others = [edge for edge in edges if edge[1] not in self.resolver.anchors]
+        reached, _ = self._follow([edge for edge in edges if edge[1] in self.resolver.anchors])
+        if any(candidate.chain for candidate in reached):
+            return [*ended, *reached, *(_unfinished((*path.entities, superior)) for path, superior in others)], []
+        lost, onward = self._follow(others)
+        return [*ended, *reached, *lost], onward
+
+    def _follow(self, edges: list[tuple[_Path, str]]) -> tuple[list[Candidate], list[_Path]]:
+        """Learn side by side what these steps up need; return the candidates that ended here and the paths that go on."""
+        ended: list[Candidate] = []
         self._learn_configurations(superior for _, superior in edges)
         self._learn_statements((superior, path.entities[-1]) for path, superior in edges)
         onward: list[_Path] = []
@@ -192,8 +249,7 @@ class _Walk:
         top = self.configurations[path.entities[-1]]
         hints = top.authority_hints if isinstance(top, EntityConfiguration) else ()
         if not hints:
-            reason = "It names no superior, and it is no trust anchor that is accepted here."
-            return [], [Candidate(path.entities, failure=no_anchor_failure(path.entities[-1], reason))]
+            return [], [Candidate(path.entities, failure=_topmost(path))]
         usable = sorted((hint for hint in hints if hint not in path.entities), key=lambda hint: hint not in self.resolver.anchors)
         limit = self.resolver.limits.hints
         dropped = [self._dropped(path, hint, "The hint leads back into the path.") for hint in hints if hint in path.entities]
@@ -203,10 +259,6 @@ class _Walk:
     def _dropped(self, path: _Path, hint: str, reason: str) -> Candidate:
         failure = failure_from(StepNumber.AUTHORITY_HINTS, path.entities[-1], InvalidTrustChain(reason))
         return Candidate((*path.entities, hint), failure=failure)
-
-    def _unfinished(self, path: _Path) -> Candidate:
-        reason = "It was not followed further: a shorter chain is valid, or the depth limit is reached."
-        return Candidate(path.entities, failure=no_anchor_failure(path.entities[-1], reason), note=reason)
 
     def _candidate(self, path: _Path, anchor: TrustAnchor) -> Candidate:
         """Link a path that reached an anchor, and judge it."""
@@ -267,7 +319,7 @@ class _Walk:
             key = StatementKey(entity_id, entity_id, "")
             kept = None if self.past_caches else self.resolver.cache.get(key, self.now)
             if kept is not None:
-                self.configurations[entity_id] = cast("EntityConfiguration", kept)
+                self.configurations[entity_id], self.remembered = cast("EntityConfiguration", kept), True
             else:
                 requests[entity_id] = self._request(FetchPurpose.ENTITY_CONFIGURATION, configuration_url(entity_id))
         for entity_id, answer in self._fetch(requests).items():
@@ -300,10 +352,10 @@ class _Walk:
             if isinstance(configuration, Failure):
                 self.statements[superior, subject] = configuration
             elif configuration.fetch_endpoint is None:
-                error = InvalidTrustChain("The superior has no federation_fetch_endpoint.")
+                error = InvalidIssuer("The superior has no federation_fetch_endpoint.")
                 self.statements[superior, subject] = failure_from(StepNumber.FETCH_SUPERIOR, superior, error)
             elif kept := self._kept_statement(superior, subject, configuration.fetch_endpoint):
-                self.statements[superior, subject] = kept
+                self.statements[superior, subject], self.remembered = kept, True
             else:
                 url = statement_url(configuration.fetch_endpoint, subject)
                 requests[superior, subject] = self._request(FetchPurpose.SUBORDINATE_STATEMENT, url)
@@ -340,12 +392,24 @@ class _Walk:
         room = self.resolver.limits.fetches - self.fetches if self.resolver.monotonic() < self.deadline else 0
         tried = list(requests)[: max(room, 0)]
         self.fetches += len(tried)
-        answers: dict[Key, FetchResponse | FetchError] = {key: _out_of_budget() for key in requests}
+        answers: dict[Key, FetchResponse | FetchError] = {}
         for key, answer in zip(tried, self.resolver.fetcher.fetch_many([requests[key] for key in tried]), strict=True):
             if isinstance(answer, FetchResponse):
                 self.bytes_left -= len(answer.body)
             answers[key] = answer if self.bytes_left >= 0 else _out_of_budget()
-        return answers
+        return {key: answers.get(key) or _out_of_budget() for key in requests}
+
+
+def _topmost(path: _Path) -> Failure:
+    """Return the failure of a path above whose last entity there is nothing."""
+    if not path.statements:
+        return no_hints_failure(path.entities[-1])
+    return no_anchor_failure(path.entities[-1], "It is at the top of its federation, and it is no trust anchor that is accepted here.")
+
+
+def _unfinished(entities: tuple[str, ...]) -> Candidate:
+    reason = "It was not followed further: a shorter chain is valid, or the limit of depth or of paths is reached."
+    return Candidate(entities, failure=no_anchor_failure(entities[-1], reason), note=reason)
 
 
 def _out_of_budget() -> FetchError:

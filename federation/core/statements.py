@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from federation.core import claims as rules
 from federation.core.constraints import Constraints, parse_constraints
@@ -27,12 +27,13 @@ from protocol.jose import (
 from protocol.jose.purposes import ENTITY_STATEMENT
 from protocol.urls import parse_entity_identifier
 
+# The last second of the year 9999 is the latest that a datetime can hold; whoever says a later one means never.
+LATEST_TIME: Final = 253_402_300_799
 _SIGNATURE_REASONS: Final = frozenset(("signature", "unknown_kid", "key_mismatch", "ambiguous_key", "kid", "alg"))
 _TIME_REASONS: Final = frozenset(("expired", "not_yet_valid", "issued_in_future"))
 
 
-@dataclass(frozen=True, slots=True)
-class UnverifiedStatement:
+class UnverifiedStatement(NamedTuple):
     """A statement as it arrived. Nothing in it may be relied on; its issuer and subject are entity identifiers in form."""
 
     raw: str
@@ -45,7 +46,7 @@ class UnverifiedStatement:
 class EntityStatement:
     """What every verified statement says. Times are in seconds; `keys` are the subject's federation entity keys."""
 
-    raw: str
+    jwt: UnverifiedJwt = field(repr=False)
     issuer: str
     subject: str
     issued_at: int
@@ -53,8 +54,11 @@ class EntityStatement:
     keys: KeySet
     metadata: Mapping[str, Mapping[str, Any]]
     signed_by: PublicKey
-    digest: str
-    jwt: UnverifiedJwt = field(repr=False, compare=False)
+
+    @property
+    def raw(self) -> str:
+        """Return the statement as it travels: a compact JWS."""
+        return self.jwt.token
 
     def is_signed_by(self, keys: KeySet, budget: VerificationBudget) -> bool:
         """Say whether a key of `keys` made the signature: the one named by `kid`, which is checked once only if it is the same key.
@@ -125,22 +129,28 @@ def _identifier(value: object, claim: str) -> str:
 def verify_entity_configuration(
     statement: UnverifiedStatement, entity_id: str, *, now: int, budget: VerificationBudget, pinned: KeySet | None = None
 ) -> EntityConfiguration:
-    """Verify the configuration of `entity_id`: by its own keys, or for a trust anchor by the `pinned` ones (FED-ESV-04, FED-TCV-03, -06).
+    """Verify the configuration of `entity_id` by its own keys, and for a trust anchor by the `pinned` ones (FED-ESV-04, FED-TCV-03, -06).
 
     `now` is in seconds. Raises StatementInvalid, SignatureInvalid or StatementExpired.
     """
     content = statement.jwt.unverified_claims
     if statement.unverified_subject != entity_id or statement.unverified_issuer != entity_id:
         raise StatementInvalid("subject", "The entity configuration is about another entity than was asked for.", claim="sub")
+    if "metadata" not in content:
+        raise StatementInvalid("claim_missing", "The claim 'metadata' is missing.", claim="metadata")
     common = _verify(statement, lambda: pinned or _keys_of(content), now, budget)
     rules.check_absent(content, rules.SUBORDINATE_STATEMENT_ONLY)
-    return EntityConfiguration(
+    rules.read_identifiers(content, "trust_anchor_hints")
+    configuration = EntityConfiguration(
         **common,
         authority_hints=rules.read_identifiers(content, "authority_hints"),
         trust_marks=rules.read_trust_marks(content),
         trust_mark_issuers=rules.read_trust_mark_issuers(content),
         trust_mark_owners=rules.read_trust_mark_owners(content),
     )
+    if pinned and not configuration.is_signed_by(configuration.keys, budget):
+        raise SignatureInvalid("own_keys", "The entity configuration is signed by a key that it does not publish.")
+    return configuration
 
 
 def verify_subordinate_statement(
@@ -179,16 +189,14 @@ def _verify(statement: UnverifiedStatement, keys: Any, now: int, budget: Verific
     except InvalidJwt as error:
         raise _statement_error(error) from error
     return {
-        "raw": statement.raw,
+        "jwt": statement.jwt,
         "issuer": statement.unverified_issuer,
         "subject": statement.unverified_subject,
         "issued_at": int(content["iat"]),
-        "expires_at": int(content["exp"]),
+        "expires_at": min(int(content["exp"]), LATEST_TIME),
         "keys": _keys_of(content),
         "metadata": metadata,
         "signed_by": verified.key,
-        "digest": verified.digest,
-        "jwt": statement.jwt,
     }
 
 

@@ -5,6 +5,7 @@ A `TrustChain` exists only after every rule of 10.2 and every constraint of 6.2 
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -179,19 +180,22 @@ class PolicyMemory:
     def __init__(self, limit: int = POLICIES_REMEMBERED) -> None:
         self._limit = limit
         self._merged: OrderedDict[tuple[str, ...], Mapping[str, Policy]] = OrderedDict()
+        self._lock = threading.Lock()
 
     def merged(self, statements: Sequence[SubordinateStatement]) -> Mapping[str, Policy]:
         """Return the merged policy by entity type of `statements`, the anchor's being the last. Raises PolicyConflict."""
         if not statements:
             return {}
         key = tuple(statement.policy_content for statement in statements)
-        known = self._merged.get(key)
+        with self._lock:
+            known = self._merged.get(key)
         if known is None:
-            known = self._merged[key] = merge_statement_policy(self.merged(statements[1:]), statements[0])
+            known = merge_statement_policy(self.merged(statements[1:]), statements[0])
+        with self._lock:
+            self._merged[key] = known
+            self._merged.move_to_end(key)
             while len(self._merged) > self._limit:
                 self._merged.popitem(last=False)
-        else:
-            self._merged.move_to_end(key)
         return known
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from federation.core.claims import TrustMarkEntry
-from federation.core.statements import EntityConfiguration
+from federation.core.statements import LATEST_TIME, EntityConfiguration
 from federation.core.trust_chains import TrustChain
 from protocol.errors import InvalidJwt, TrustMarkInvalid
 from protocol.fetch import Fetcher, FetchPurpose, standard_request
@@ -23,7 +23,10 @@ ACTIVE: Final = "active"
 
 @dataclass(frozen=True, slots=True)
 class TrustMark:
-    """A trust mark that counts: verified, from an issuer that may issue it, delegated where its owner must. Times are in seconds."""
+    """A trust mark that counts: verified, from an issuer that may issue it, delegated where its owner must.
+
+    `expires_at` is in seconds; a mark does not outlive the delegation that it rests on.
+    """
 
     trust_mark_type: str
     issuer: str
@@ -85,10 +88,10 @@ def verify_trust_mark(
     if verified.claims["trust_mark_type"] != entry.trust_mark_type:
         raise TrustMarkInvalid("The trust mark is of another type than the entity says.")
     _check_issuer(anchor, entry.trust_mark_type, issuer.subject)
-    owner = _check_delegation(anchor, verified, issuer.subject, now, budget)
-    expires_at = verified.claims.get("exp")
-    ends = int(expires_at) if expires_at is not None else None
-    return TrustMark(entry.trust_mark_type, issuer.subject, subject, owner, ends, entry.unverified.token)
+    delegation = _verify_delegation(anchor, verified, issuer.subject, now, budget)
+    ends = [min(int(jwt.claims["exp"]), LATEST_TIME) for jwt in (verified, delegation) if jwt and "exp" in jwt.claims]
+    owner = delegation.claims["iss"] if delegation else None
+    return TrustMark(entry.trust_mark_type, issuer.subject, subject, owner, min(ends, default=None), entry.unverified.token)
 
 
 def _verify(verifier: Any, token: Any, keys: KeySet, issuer: str, now: int, budget: VerificationBudget) -> VerifiedJwt:
@@ -107,8 +110,10 @@ def _check_issuer(anchor: EntityConfiguration, trust_mark_type: str, issuer: str
         raise TrustMarkInvalid("The trust anchor does not let this issuer issue this type of trust mark.")
 
 
-def _check_delegation(anchor: EntityConfiguration, mark: VerifiedJwt, issuer: str, now: int, budget: VerificationBudget) -> str | None:
-    """Return the owner of the mark's type after verifying the delegation, or None for a type without owner (FED-TMK-08 to -12, -18)."""
+def _verify_delegation(
+    anchor: EntityConfiguration, mark: VerifiedJwt, issuer: str, now: int, budget: VerificationBudget
+) -> VerifiedJwt | None:
+    """Return the delegation by the owner of the mark's type, or None for a type without owner (FED-TMK-08 to -12, -18)."""
     trust_mark_type, delegation = mark.claims["trust_mark_type"], mark.claims.get("delegation")
     owner = anchor.trust_mark_owners.get(trust_mark_type)
     if owner is None:
@@ -120,7 +125,7 @@ def _check_delegation(anchor: EntityConfiguration, mark: VerifiedJwt, issuer: st
     verified = _verify(TRUST_MARK_DELEGATION, delegation, owner.keys, owner.entity_id, now, budget)
     if verified.claims["sub"] != issuer or verified.claims["trust_mark_type"] != trust_mark_type:
         raise TrustMarkInvalid("The delegation is for another issuer or another type.")
-    return owner.entity_id
+    return verified
 
 
 def fetch_trust_mark_status(

@@ -30,7 +30,7 @@ STATEMENT_MEDIA_TYPE: Final = f"application/{ENTITY_STATEMENT_TYPE}"
 
 
 class Fault(Enum):
-    """What can be wrong with what an entity serves. The dripping ones need a real connection."""
+    """What can be wrong with what an entity serves. Only over a real connection (`tls.serve`) do the slow ones take their time."""
 
     REFUSED = "refused"
     TIMEOUT = "deadline"
@@ -43,6 +43,7 @@ class Fault(Enum):
     NOT_A_JWT = "not a JWT"
     EXPIRED = "expired"
     WRONG_SIGNATURE = "wrong signature"
+    SLOW_HANDSHAKE = "slow handshake"
     DRIP_HEADERS = "drip headers"
     DRIP_BODY = "drip body"
 
@@ -82,6 +83,7 @@ class SimulatedFederation:
         self.algorithm = algorithm
         self.entities: dict[str, SimulatedEntity] = {}
         self._by_url: dict[str, Callable[[FetchRequest], Page | FetchError | None]] = {}
+        self._faults: dict[str, Callable[[], Fault | None]] = {}
 
     def add_authority(
         self, entity_id: str, superiors: Iterable[str] = (), *, claims: Mapping[str, Any] | None = None, **statement: Any
@@ -121,6 +123,8 @@ class SimulatedFederation:
         self._by_url[configuration_url(entity_id)] = lambda _: self._configuration_page(entity)
         self._by_url[entity.fetch_endpoint] = lambda request: self._statement_page(entity, request)
         self._by_url[entity.status_endpoint] = lambda request: self._status_page(entity, request)
+        self._faults[configuration_url(entity_id)] = lambda: entity.fault
+        self._faults[entity.fetch_endpoint] = lambda: entity.statement_fault
         return entity
 
     def anchor(self, entity_id: str) -> TrustAnchor:
@@ -157,6 +161,11 @@ class SimulatedFederation:
         whole = self._by_url.get(request.url)
         found = whole or self._by_url.get(request.url.partition("?")[0])
         return found(request) if found else None
+
+    def fault_at(self, url: str) -> Fault | None:
+        """Return the fault that is set for what is served under a URL."""
+        found = self._faults.get(url.partition("?")[0])
+        return found() if found else None
 
     def configuration(self, entity_id: str) -> str:
         """Return the signed configuration of an entity as it is now."""
@@ -221,7 +230,7 @@ def _faulty(fault: Fault | None) -> Page | FetchError | None:
     """Return what a fault makes of any answer, or None when the answer itself must be made wrong."""
     if fault in (Fault.REFUSED, Fault.TIMEOUT, Fault.TLS):
         return failure(fault.value)
-    if fault in (Fault.DRIP_HEADERS, Fault.DRIP_BODY):
+    if fault in (Fault.SLOW_HANDSHAKE, Fault.DRIP_HEADERS, Fault.DRIP_BODY):
         return failure("deadline")
     pages = {
         Fault.SERVER_ERROR: Page(b"sorry", "text/plain", 500),

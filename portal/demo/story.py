@@ -40,7 +40,7 @@ class StoryError(Exception):
     """A step did not end as the story says; the message says what was seen instead."""
 
 
-def expect(condition: bool, seen: object) -> None:  # noqa: FBT001 - reads as a sentence
+def expect(condition: bool, seen: object) -> None:
     """Raise StoryError with what was seen unless the condition holds."""
     if not condition:
         raise StoryError(str(seen))

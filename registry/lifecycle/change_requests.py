@@ -9,6 +9,7 @@ from django.db import transaction
 
 from protocol.errors import MetadataRefused, TransitionRefused
 from registry.actors import Actor
+from registry.audit import difference_between
 from registry.entitlements import grant_scopes
 from registry.lifecycle.assessment import assess_metadata
 from registry.lifecycle.records import apply_metadata, content_digest, lock_client, open_change_request
@@ -70,11 +71,12 @@ def approve_change(request: ChangeRequest, actor: Actor, *, digest: str, now: da
             raise TransitionRefused("changed", "The rules of this server changed since this was submitted; send it back.")
         row.state, row.reason, row.decided_by, row.decided_at = ChangeRequest.State.APPROVED, reason, actor.user, now
         row.save()
+        difference = difference_between({"stage": client.stage}, {"stage": Client.Stage.LIVE})
         client.stage = Client.Stage.LIVE
         declared = row.metadata if row.kind == ChangeRequest.Kind.CHANGE else None
         apply_metadata(client, row.metadata, actor, now=now, declared=declared)
         grant_scopes(client, client.scopes, Entitlement.Because.STAFF, evidence=f"change request {row.reference}")
-        record_step(actor, "change.approved", row, client.organization, reason=reason)
+        record_step(actor, "change.approved", row, client.organization, reason=reason, difference=difference)
         return row
 
 

@@ -146,6 +146,11 @@ def _guard_activate(row: Client) -> None:
         raise TransitionRefused("organization", f"The organization is {row.organization.get_state_display().lower()}.")
 
 
+def _guard_suspend(row: Client) -> None:
+    if row.state == Client.State.SUSPENDED and not row.paused_by_owner:
+        raise TransitionRefused("state", "This app is suspended already.")
+
+
 def _guard_reinstate(row: Client) -> None:
     if row.paused_by_owner:
         raise TransitionRefused("paused", "An owner paused this app; only an owner can resume it.")
@@ -158,6 +163,7 @@ def _guard_resume(row: Client) -> None:
 
 _GUARDS: Final[dict[str, Callable[[Client], None]]] = {
     "activate": _guard_activate,
+    "suspend": _guard_suspend,
     "reinstate": _guard_reinstate,
     "resume": _guard_resume,
 }

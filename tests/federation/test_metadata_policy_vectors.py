@@ -21,8 +21,12 @@ def as_sets(value: Any) -> Any:
     return sorted(value, key=str) if isinstance(value, list) else value
 
 
-@pytest.mark.spec("FED-POL-05", "FED-POL-06", "FED-POL-08", "FED-POL-09", "FED-POL-10", "FED-POL-11", "FED-POL-12", "FED-POL-13", "FED-POL-14")
-@pytest.mark.spec("FED-POL-15", "FED-POL-16", "FED-POL-17", "FED-POL-18", "FED-POL-19", "FED-POL-20", "FED-POL-21", "FED-POL-22", "FED-POL-23")
+@pytest.mark.spec(
+    "FED-POL-05", "FED-POL-06", "FED-POL-08", "FED-POL-09", "FED-POL-10", "FED-POL-11", "FED-POL-12", "FED-POL-13", "FED-POL-14"
+)
+@pytest.mark.spec(
+    "FED-POL-15", "FED-POL-16", "FED-POL-17", "FED-POL-18", "FED-POL-19", "FED-POL-20", "FED-POL-21", "FED-POL-22", "FED-POL-23"
+)
 @pytest.mark.spec("FED-POL-24", "FED-POL-25", "FED-POL-26", "FED-POL-35", "FED-POL-37", "FED-POL-38", "FED-POL-39", "FED-POL-43")
 @pytest.mark.threat("T06")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['n']}-{'-'.join(case['combination'])}")

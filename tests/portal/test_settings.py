@@ -88,7 +88,6 @@ def test_a_bad_value_is_refused_by_name(load, environment, name):
     assert KEY not in answer["refused"]
 
 
-@pytest.mark.xfail(reason="portal/settings.py reads CREDENCE_ISSUER with urlsplit, which is laxer than protocol.urls")
 @pytest.mark.threat("O12", "F08")
 @pytest.mark.parametrize(
     "issuer",
@@ -101,7 +100,6 @@ def test_an_issuer_that_parsers_read_differently_is_refused(load, issuer):
     assert "CREDENCE_ISSUER" in load(**{**AWAY, "CREDENCE_ISSUER": issuer}).get("refused", "")
 
 
-@pytest.mark.xfail(reason="portal/settings.py: env.bool takes every unknown word for false")
 @pytest.mark.parametrize("name", ["CREDENCE_TRUSTED_PROXY", "DEBUG"])
 def test_a_switch_is_on_or_off_and_nothing_else(load, name):
     assert name in load(**{name: "maybe"}).get("refused", "")

@@ -21,6 +21,8 @@ from registry.lifecycle import change_client
 from registry.models import AuditEvent, ClientSecret, ServerSecret
 from tests.registry.support import jwks
 
+BASIC = "client_secret_basic"
+
 
 def refusal(act):
     with pytest.raises(TransitionRefused) as caught:
@@ -188,15 +190,25 @@ def test_an_unknown_client_costs_the_same_queries_as_a_wrong_secret(client_with_
     assert len(statements[0]) == 1
 
 
+@pytest.mark.spec("PKJ-08")
+@pytest.mark.threat("R15", "O14")
+@pytest.mark.parametrize("method", ["client_secret_post", "private_key_jwt", "none", ""])
+def test_the_right_secret_by_another_method_is_no_use(client_with_secret, now, method):
+    client, secret = client_with_secret
+    assert client_with(client.client_id, secret.value, method, now) is None
+    secret.row.refresh_from_db()
+    assert secret.row.last_used_at is None
+
+
 @pytest.mark.spec("PKJ-09")
 @pytest.mark.threat("R15")
 def test_a_client_is_found_by_its_secret_in_one_query_and_the_gate_needs_no_other(
     client_with_secret, make_client, now, django_assert_num_queries
 ):
     client, secret = client_with_secret
-    assert client_with(client.client_id, secret.value, now) == client
+    assert client_with(client.client_id, secret.value, BASIC, now) == client
     with django_assert_num_queries(1):
-        found = client_with(client.client_id, secret.value, now)
+        found = client_with(client.client_id, secret.value, BASIC, now)
         assert client_may_act(found, Action.TOKEN, now).allowed
         assert found.token_endpoint_auth_method == "client_secret_basic"
     for client_id, presented in (
@@ -207,9 +219,9 @@ def test_a_client_is_found_by_its_secret_in_one_query_and_the_gate_needs_no_othe
         (client.client_id.upper(), secret.value),
     ):
         with django_assert_num_queries(1):
-            assert client_with(client_id, presented, now) is None
+            assert client_with(client_id, presented, BASIC, now) is None
     end_secret(secret.row, job("test"), now=now)
-    assert client_with(client.client_id, secret.value, now) is None
+    assert client_with(client.client_id, secret.value, BASIC, now) is None
 
 
 @pytest.mark.threat("R15")

@@ -42,6 +42,7 @@ def join(invited, user, now):
 def test_an_invitation_makes_a_member_once(invited, newcomer, cast, now):
     membership = join(invited, newcomer, now)
     assert (membership.organization, membership.user, membership.role) == (cast.organization, newcomer, "developer")
+    assert find_invitation(invited.value, now) is None
     assert refusal(lambda: join(invited, newcomer, now)) == "gone"
     assert Membership.objects.filter(user=newcomer).count() == 1
     assert list(AuditEvent.objects.filter(event__startswith="member.").order_by("id").values_list("event", flat=True)) == [

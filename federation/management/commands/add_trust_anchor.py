@@ -28,8 +28,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--organizations",
             choices=TrustAnchorRecord.Organizations.values,
-            default=TrustAnchorRecord.Organizations.QUEUE,
-            help="how entities below it get their organization (default: queue)",
+            help="how entities below it get their organization (default: as before, at first queue)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -91,7 +91,7 @@ def test_closing_asks_for_the_password_again(cast: Cast, app: Client, sign_in: C
 def test_two_posts_suspend_once(as_reviewer: Browser, app: Client) -> None:
     for _ in range(2):
         response = as_reviewer.post(step_of(app, "suspend"), {"reason": "Twice."}, follow=True)
-    assert "cannot be done while it is suspended" in messages_in(response)
+    assert "suspended already" in messages_in(response)
     assert AuditEvent.objects.filter(event="client.suspended").count() == 1
 
 

@@ -116,7 +116,6 @@ REFUSED = [
             ("DCR-META-26", "tos_uri"),
             ("DCR-META-26", "policy_uri"),
             ("DCR-META-29", "jwks_uri"),
-            ("DCR-META-35", "sector_identifier_uri"),
             ("DCR-META-44", "initiate_login_uri"),
         )
         for value, code in (
@@ -289,12 +288,19 @@ def test_without_a_redirect_uri_at_fault_the_error_is_invalid_client_metadata():
         error_for_findings(read(website()).findings)
 
 
+@pytest.mark.spec("DCR-META-35")
+def test_a_sector_identifier_is_refused_since_no_pairwise_subject_would_use_it():
+    reading = read(website(sector_identifier_uri="https://app.example.org/sector.json"))
+    assert [(error.code, error.member) for error in reading.errors] == [("value.not_offered", "sector_identifier_uri")]
+    assert "sector_identifier_uri" not in reading.metadata
+
+
 @pytest.mark.spec("DCR-META-07")
 def test_reading_needs_no_database_network_or_clock():
     # No database mark on this module: a query would fail, and sockets are off.
-    document = website(jwks_uri="https://app.example.org/jwks.json", sector_identifier_uri="https://app.example.org/sector.json")
+    document = website(jwks_uri="https://app.example.org/jwks.json")
     assert read_client_metadata(document, now=NOW) == read_client_metadata(document, now=NOW)
-    assert document == website(jwks_uri="https://app.example.org/jwks.json", sector_identifier_uri="https://app.example.org/sector.json")
+    assert document == website(jwks_uri="https://app.example.org/jwks.json")
 
 
 @pytest.mark.spec("DCR-META-26")

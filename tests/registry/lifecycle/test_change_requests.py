@@ -268,7 +268,6 @@ SENSITIVE = [
     (website(scope="bookings.read", grant_types=["authorization_code", "refresh_token"]), "new grant: refresh_token"),
     (website(scope="bookings.read", token_endpoint_auth_method="none"), "weaker way: none"),
     (website(scope="bookings.read", jwks_uri="https://keys.example/jwks"), "new place: https://keys.example"),
-    (website(scope="bookings.read", sector_identifier_uri="https://app.example.org/sector"), "sector identifier"),
     (website(scope="bookings.read", application_type="native"), "application type"),
 ]
 HARMLESS = [

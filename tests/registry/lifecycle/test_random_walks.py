@@ -289,7 +289,7 @@ class Walker:
 
 
 @pytest.mark.threat("R11", "R12", "R13")
-@settings(max_examples=45)
+@settings(max_examples=30)
 @given(walk=walks(ALL_STEPS, length=20))
 def test_no_walk_leads_a_client_where_the_tables_do_not(cast, actors, now, walk):
     with transaction.atomic():
