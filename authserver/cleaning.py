@@ -22,7 +22,9 @@ def delete_tokens_of_ended_generations() -> int:
     constraints are checked when the transaction ends.
     """
     deleted = 0
-    for pk, generation in Client.objects.filter(generation_cleaned__lt=F("credential_generation")).values_list("pk", "credential_generation"):
+    for pk, generation in Client.objects.filter(generation_cleaned__lt=F("credential_generation")).values_list(
+        "pk", "credential_generation"
+    ):
         with transaction.atomic():
             for model in (AccessToken, RefreshToken, Grant, IDToken):
                 deleted += _delete_rows(model.objects.filter(application=pk, credential_generation__lt=generation))
@@ -37,7 +39,7 @@ def delete_expired_tokens(now: datetime) -> int:
     return _delete_in_batches(access_tokens) + _delete_in_batches(Grant.objects.filter(expires__lt=limit))
 
 
-def _delete_in_batches(rows: models.QuerySet) -> int:  # type: ignore[type-arg]
+def _delete_in_batches(rows: models.QuerySet) -> int:
     deleted = 0
     while keys := list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH]):
         with transaction.atomic():
@@ -45,6 +47,6 @@ def _delete_in_batches(rows: models.QuerySet) -> int:  # type: ignore[type-arg]
     return deleted
 
 
-def _delete_rows(rows: models.QuerySet) -> int:  # type: ignore[type-arg]
+def _delete_rows(rows: models.QuerySet) -> int:
     """Delete rows by one statement, without loading them first as the ORM would."""
-    return rows._raw_delete(rows.db)  # noqa: SLF001 - the only way to skip the collector
+    return rows._raw_delete(rows.db)

@@ -24,7 +24,8 @@ from protocol.jose.algorithms import algorithms_agree
 from protocol.jose.keys import NO_KEY_VERIFIES
 from protocol.jose.purposes import CLIENT_ASSERTION
 from registry.client_keys import get_client_keys
-from registry.credentials import secret_matches
+from registry.compiled import CompiledQuery
+from registry.credentials import client_with_secret
 from registry.gate import Action, client_may_act
 from registry.models import Client
 from registry.single_use import use_once
@@ -103,11 +104,19 @@ def _read_assertion(parameters: Mapping[str, str], client_id: str) -> Credential
     return Credentials("private_key_jwt", subject, assertion=assertion)
 
 
+def is_possible_client_id(client_id: str) -> bool:
+    """Say whether a client can be called so; what cannot be a name never reaches the database."""
+    return 0 < len(client_id) <= CLIENT_ID_LIMIT and client_id.isascii() and client_id.isprintable()
+
+
 def load_client(client_id: str) -> Client | None:
     """Return the client with its organization, or None. One query; none for what no client can be called."""
-    if not client_id or len(client_id) > CLIENT_ID_LIMIT or not (client_id.isascii() and client_id.isprintable()):
+    if not is_possible_client_id(client_id):
         return None
-    return Client.objects.select_related("organization").filter(client_id=client_id).first()
+    return next(iter(_BY_CLIENT_ID.rows(client_id)), None)
+
+
+_BY_CLIENT_ID: Final = CompiledQuery(lambda client_id: Client.objects.select_related("organization").filter(client_id=client_id).order_by())
 
 
 Load = Callable[[str], Client | None]
@@ -125,17 +134,16 @@ def authenticate_client(
 ) -> Client:
     """Authenticate the client of a request and ask the gate whether it may do `action` (None: no gate, for revocation).
 
-    `load` finds the client by its identifier; `source` is the address that failures are counted for.
+    `load` finds a client without a secret by its identifier; `source` is the address that failures are counted for.
     Raises InvalidRequest, InvalidClient, TooManyRequests, or UnauthorizedClient with the gate's sentence for a client that proved itself.
     """
     credentials = read_credentials(authorization, parameters)
-    client = load(credentials.client_id)
     try:
-        _prove(client, credentials, now, token_endpoint)
+        client = _prove(credentials, load, now, token_endpoint)
     except InvalidClient:
         note_failed_authentication(credentials.client_id, source)
         raise
-    if client is None or client.state == Client.State.CLOSED:
+    if client.state == Client.State.CLOSED:
         raise _failure(credentials, "closed")
     if action is not None:
         verdict = client_may_act(client, action, now)
@@ -148,19 +156,25 @@ def _failure(credentials: Credentials, detail: str) -> InvalidClient:
     return InvalidClient(FAILED, scheme="Basic" if credentials.method == "client_secret_basic" else "", detail=detail)
 
 
-def _prove(client: Client | None, credentials: Credentials, now: datetime, token_endpoint: str) -> None:
-    """Check the credentials against the client's record. Raises InvalidClient; the work and the text do not tell whether it exists."""
-    known = client if client is not None and client.token_endpoint_auth_method == credentials.method else None
+def _prove(credentials: Credentials, load: Load, now: datetime, token_endpoint: str) -> Client:
+    """Return the client that the credentials prove. Raises InvalidClient; the work and the text do not tell whether it exists."""
+    name, method = credentials.client_id, credentials.method
+    if method in ("client_secret_basic", "client_secret_post"):
+        client = client_with_secret(name, credentials.secret, method, now) if is_possible_client_id(name) else None
+    else:
+        client = load(name)
+        if client is not None and client.token_endpoint_auth_method != method:
+            client = None
     if credentials.assertion is not None:
-        _verify_assertion(known, credentials, credentials.assertion, now, token_endpoint)
-    elif credentials.method == "none":
-        if known is None:
-            raise _failure(credentials, "unknown client or method")
-    elif not secret_matches(known, credentials.secret, now):
+        _verify_assertion(client, credentials, credentials.assertion, now, token_endpoint)
+    if client is None:
         raise _failure(credentials, "unknown client, method or secret")
+    return client
 
 
-def _verify_assertion(client: Client | None, credentials: Credentials, assertion: UnverifiedJwt, now: datetime, token_endpoint: str) -> None:
+def _verify_assertion(
+    client: Client | None, credentials: Credentials, assertion: UnverifiedJwt, now: datetime, token_endpoint: str
+) -> None:
     """Verify a client assertion (PKJ-03 to PKJ-08) and use up its `jti`, in this order.
 
     What is wrong with the assertion itself is said, since it is the same for every client; whose keys failed is not.

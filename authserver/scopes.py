@@ -27,4 +27,6 @@ class ClientScopes(BaseScopes):
         """Return the scopes of a request that names none: the policy's default, as far as the client is entitled to it."""
         if application is None:
             return []
-        return [name for name in get_policy(application.organization).default_scopes if name in entitled_scopes(application, timezone.now())]
+        wanted = get_policy(application.organization).default_scopes
+        entitled = entitled_scopes(application, timezone.now()) if wanted else frozenset()
+        return [name for name in wanted if name in entitled]

@@ -12,7 +12,7 @@ from oauthlib.oauth2.rfc6749.tokens import BearerToken
 class Server(TokenEndpoint, ResourceEndpoint, RevocationEndpoint):
     """Token, resource and revocation endpoints with the client credentials grant."""
 
-    def __init__(self, request_validator: Any, token_generator: Any = None, refresh_token_generator: Any = None, **kwargs: Any) -> None:  # noqa: ARG002
+    def __init__(self, request_validator: Any, token_generator: Any = None, refresh_token_generator: Any = None, **kwargs: Any) -> None:
         self.bearer = BearerToken(request_validator, token_generator, request_validator.get_token_lifetime, refresh_token_generator)
         TokenEndpoint.__init__(
             self,

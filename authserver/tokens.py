@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from registry.digests import random_credential
-from registry.models import Client
-from registry.registration_policy import RegistrationPolicy
+from registry.models import Client, PolicyRecord
+from registry.registration_policy import RegistrationPolicy, merge_policy
+from registry.snapshots import Snapshot
 
 
 def generate_access_token(request: Any) -> str:  # noqa: ARG001 - the toolkit passes its request
@@ -18,6 +19,20 @@ def generate_access_token(request: Any) -> str:  # noqa: ARG001 - the toolkit pa
 def generate_refresh_token(request: Any) -> str:  # noqa: ARG001
     """Return a new refresh token of 256 random bits."""
     return random_credential("crt")
+
+
+def _read_policies() -> dict[int | None, dict[str, Any]]:
+    return dict(PolicyRecord.objects.values_list("organization_id", "values"))
+
+
+# Issuing a token needs of the policy only its lifetime and default scopes, and may learn of a change a few seconds late.
+policies: Snapshot[dict[int | None, dict[str, Any]]] = Snapshot(_read_policies, seconds=5.0)
+
+
+def policy_for_tokens(client: Client) -> RegistrationPolicy:
+    """Return the policy for tokens of `client`, at most five seconds old."""
+    known = policies.get()
+    return merge_policy(*(known[owner] for owner in (None, client.organization_id) if owner in known))
 
 
 def token_lifetime(client: Client, policy: RegistrationPolicy, now: datetime) -> int:

@@ -9,12 +9,11 @@ from oauth2_provider.oauth2_validators import OAuth2Validator
 
 from authserver.client_authentication import authenticate_client, load_client
 from authserver.endpoints import endpoint_url
-from authserver.tokens import token_lifetime
-from protocol.errors import InvalidScope
+from authserver.tokens import policy_for_tokens, token_lifetime
+from protocol.errors import InvalidScope, InvalidTarget
 from registry.entitlements import entitled_scopes
 from registry.gate import Action
 from registry.models import Client
-from registry.policies import get_policy
 from registry.usage import note_use
 
 
@@ -31,7 +30,7 @@ class Validator(OAuth2Validator):
         """Say that every client is authenticated by its registered method, which may be none."""
         return True
 
-    def authenticate_client(self, request: Any, *args: Any, **kwargs: Any) -> bool:  # noqa: ARG002
+    def authenticate_client(self, request: Any, *args: Any, **kwargs: Any) -> bool:
         """Authenticate the client of an oauthlib request. Raises ProtocolError instead of answering False, to say why."""
         request.client = authenticate_client(
             request.headers.get("HTTP_AUTHORIZATION", ""),
@@ -54,11 +53,24 @@ class Validator(OAuth2Validator):
         """Never authenticate by identifier alone; `authenticate_client` knows the method none."""
         return False
 
+    def _entitled(self, request: Any) -> frozenset[str]:
+        """Return the scopes that the client is entitled to, read once per request."""
+        kept = vars(request)  # past `getattr`, by which oauthlib shows the client's parameters as attributes
+        if "entitled_scopes" not in kept:
+            kept["entitled_scopes"] = entitled_scopes(request.client, timezone.now())
+        return frozenset(kept["entitled_scopes"])
+
+    def get_default_scopes(self, client_id: str, request: Any, *args: Any, **kwargs: Any) -> list[str]:  # noqa: ARG002
+        """Return the scopes of a request that names none: the policy's default, as far as the client is entitled to it."""
+        wanted = policy_for_tokens(request.client).default_scopes
+        return [name for name in wanted if name in self._entitled(request)]
+
     def validate_scopes(self, client_id: str, scopes: list[str], client: Client, request: Any, *args: Any, **kwargs: Any) -> bool:  # noqa: ARG002
         """Accept scopes that the client registered and is entitled to now. Raises InvalidScope that names the others."""
         if not scopes:
             return True
-        entitled = entitled_scopes(client, timezone.now())
+        request.scopes = list(dict.fromkeys(scopes))  # named a thousand times, it is stored once
+        entitled = self._entitled(request)
         refused = [scope for scope in scopes if scope not in entitled]
         if refused:
             waiting = [scope for scope in refused if scope in client.scopes]
@@ -68,7 +80,17 @@ class Validator(OAuth2Validator):
 
     def get_token_lifetime(self, request: Any) -> int:
         """Return the lifetime of the access token about to be issued, in seconds."""
-        return token_lifetime(request.client, get_policy(request.client.organization), timezone.now())
+        return token_lifetime(request.client, policy_for_tokens(request.client), timezone.now())
+
+    def _validate_resource_uris(self, request: Any, resources: list[str]) -> None:
+        """Refuse resources that are no absolute URIs (RFC 8707, 2), those too that the toolkit's check breaks on."""
+        refused = InvalidTarget("A resource is not an absolute URI.", members=("resource",))
+        if not all(uri.isascii() and uri.isprintable() and " " not in uri for uri in resources):
+            raise refused
+        try:
+            super()._validate_resource_uris(request, resources)
+        except ValueError:
+            raise refused from None
 
     def save_bearer_token(self, token: dict[str, Any], request: Any, *args: Any, **kwargs: Any) -> None:
         """Store a token. One that comes alone is one INSERT; with a refresh token the toolkit's transaction is needed."""

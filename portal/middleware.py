@@ -13,6 +13,7 @@ from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOper
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, UnreadablePostError
 from django.urls import reverse
+from django.utils.module_loading import import_string
 
 from portal.views import errors as error_pages
 from protocol.errors import InvalidRequest, NotFound, PayloadTooLarge, ProtocolError, ServiceUnavailable, wire_body, wire_headers
@@ -27,6 +28,29 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 def is_protocol_path(path: str) -> bool:
     """Say whether machines are answered under `path`, in JSON, rather than people."""
     return path.startswith(PROTOCOL_PATHS)
+
+
+def for_people(path: str) -> type[Any]:
+    """Return the middleware class at `path`, passed by for machines: sessions, forms and pages are nothing to a protocol endpoint.
+
+    So no cookie can ever authorize one, and a token request does not pay for them.
+    """
+    original = import_string(path)
+
+    def call(self: Any, request: HttpRequest) -> HttpResponseBase:
+        response: HttpResponseBase = self.get_response(request) if is_protocol_path(request.path) else original.__call__(self, request)
+        return response
+
+    return type(original.__name__, (original,), {"__call__": call})
+
+
+SessionMiddleware = for_people("django.contrib.sessions.middleware.SessionMiddleware")
+CsrfViewMiddleware = for_people("django.middleware.csrf.CsrfViewMiddleware")
+AuthenticationMiddleware = for_people("django.contrib.auth.middleware.AuthenticationMiddleware")
+MessageMiddleware = for_people("django.contrib.messages.middleware.MessageMiddleware")
+CSPMiddleware = for_people("csp.middleware.CSPMiddleware")
+HtmxMiddleware = for_people("django_htmx.middleware.HtmxMiddleware")
+WhiteNoiseMiddleware = for_people("whitenoise.middleware.WhiteNoiseMiddleware")
 
 
 class RequestIdMiddleware:

@@ -132,6 +132,47 @@ class AccessDenied(OAuthError):
     default_description = "Access is denied."
 
 
+class UnsupportedResponseType(OAuthError):
+    """The response type is not offered (RFC 6749, 4.1.2.1)."""
+
+    code, status = "unsupported_response_type", 400
+    default_description = "This server answers response_type code only."
+
+
+class InvalidRequestObject(OAuthError):
+    """The request object is not acceptable (RFC 9101, 7)."""
+
+    code, status = "invalid_request_object", 400
+
+
+class InvalidRequestUri(OAuthError):
+    """The request_uri is unknown, expired, used or another client's (RFC 9101, 7; RFC 9126, 4)."""
+
+    code, status = "invalid_request_uri", 400
+    default_description = "The request_uri is unknown, expired, used, or belongs to another client."
+
+
+class RequestUriNotSupported(OAuthError):
+    """Request objects are not fetched by reference (OpenID Connect Core, 3.1.2.6)."""
+
+    code, status = "request_uri_not_supported", 400
+    default_description = "This server does not fetch request objects; push the request or send it by value."
+
+
+class LoginRequired(OAuthError):
+    """The person has to sign in, and prompt=none forbids to ask (OpenID Connect Core, 3.1.2.6)."""
+
+    code, status = "login_required", 400
+    default_description = "The person has to sign in."
+
+
+class ConsentRequired(OAuthError):
+    """The person has to consent, and prompt=none forbids to ask (OpenID Connect Core, 3.1.2.6)."""
+
+    code, status = "consent_required", 400
+    default_description = "The person has to consent."
+
+
 class InvalidToken(OAuthError):
     """The bearer token is missing, expired, revoked or malformed (RFC 6750, 3.1)."""
 

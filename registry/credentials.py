@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -12,6 +13,7 @@ from django.db.models import Q, QuerySet
 from protocol.errors import TransitionRefused
 from registry import audit
 from registry.actors import Actor
+from registry.compiled import CompiledQuery
 from registry.digests import digests_equal, keyed_digest, random_credential
 from registry.models import Client, ClientSecret
 from registry.transitions import DEVELOPER, OWNER, SYSTEM
@@ -113,17 +115,27 @@ def client_with_secret(client_id: str, presented: str, method: str, now: datetim
     """Return the client called `client_id`, with its organization, when it authenticates by `method` and `presented` is a live secret
     of it; otherwise None. One query for all of it; the work is the same when the client is unknown.
     """
-    secrets = ClientSecret.objects.select_related("client__organization").filter(_live_at(now), client__client_id=client_id)
-    match = _find_match(secrets.only("digest", "last_used_at", *_NEEDED_TO_ACT), presented)
+    live = [secret for secret in _SECRETS_OF.rows(client_id) if secret.expires_at is None or secret.expires_at > now]
+    match = _find_match(live, presented)
     if match is None or match.client.token_endpoint_auth_method != method:
         return None
     _note_use(match, now)
     return match.client
 
 
-def _find_match(secrets: QuerySet[ClientSecret], presented: str) -> ClientSecret | None:
+_SECRETS_OF: Final = CompiledQuery(
+    lambda client_id: (
+        ClientSecret.objects.select_related("client__organization")
+        .filter(client__client_id=client_id)
+        .only("digest", "expires_at", "last_used_at", *_NEEDED_TO_ACT)
+        .order_by()
+    )
+)
+
+
+def _find_match(secrets: Iterable[ClientSecret], presented: str) -> ClientSecret | None:
     digest = keyed_digest(presented, _PURPOSE)
-    rows = list(secrets.order_by())  # two secrets always differ, so their order need not be computed
+    rows = list(secrets)
     matches = [row for row in rows if digests_equal(row.digest, digest)]
     if not rows:
         digests_equal(_NO_DIGEST, digest)

@@ -145,7 +145,7 @@ def apply_registration_policy(
 def _choose_id_token_algorithm(policy: RegistrationPolicy, metadata: Metadata) -> list[Decision]:
     """Choose another algorithm where the standard's default, which nobody asked for, is not allowed."""
     before = metadata.get("id_token_signed_response_alg")
-    if before != "RS256" or before in policy.id_token_algorithms:
+    if before != "RS256" or before in policy.id_token_algorithms or not policy.id_token_algorithms:
         return []
     metadata["id_token_signed_response_alg"] = after = policy.id_token_algorithms[0]
     sentence = f"ID tokens are signed with {after} here; RS256 is not allowed."

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import pytest
 from django.db import connection
-from django.db.backends.sqlite3.operations import DatabaseOperations
+from django.db.backends.sqlite3.base import DatabaseOperations
 from django.utils import timezone
 
 from registry.actors import Actor, job, person
@@ -40,9 +40,10 @@ def _flush_past_the_audit_triggers() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _forget_process_state() -> Iterator[None]:
+def _forget_process_state() -> None:
     """Forget what this process remembers of another test's database."""
     from authserver.throttling import failures
+    from authserver.tokens import policies
     from authserver.views.documents import metadata_snapshot
     from registry import digests
     from registry.signing_keys import forget_snapshots
@@ -51,7 +52,7 @@ def _forget_process_state() -> Iterator[None]:
     forget_snapshots()
     metadata_snapshot.forget()
     failures.forget()
-    yield
+    policies.forget()
 
 
 @pytest.fixture

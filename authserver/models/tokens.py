@@ -1,4 +1,4 @@
-"""Tokens and codes. Each carries the credential generation of its client: it is live only while the numbers are equal (house decision 5)."""
+"""Tokens and codes. Each carries the generation of its client and is live only while the numbers are equal (house decision 5)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from django.db import models
 from oauth2_provider.models import AbstractAccessToken, AbstractGrant, AbstractIDToken, AbstractRefreshToken
 
 from authserver.models.fields import CodeDigestField, KeyedChecksumField
+from registry.models import Client
 
 DIGEST_LENGTH: Final = 64
 
@@ -17,20 +18,21 @@ class BelongsToGeneration(models.Model):
     """A row that dies when its client's credential generation moves on."""
 
     credential_generation = models.PositiveIntegerField()
+    application: Client
 
     class Meta:
         abstract = True
-
-    @property
-    def is_live(self) -> bool:
-        """Say whether the row belongs to the present generation of its client."""
-        return self.application is not None and self.credential_generation == self.application.credential_generation
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save; a new row takes the generation of the client row that authorized it."""
         if self.credential_generation is None:
             self.credential_generation = self.application.credential_generation
         super().save(*args, **kwargs)
+
+    @property
+    def is_live(self) -> bool:
+        """Say whether the row belongs to the present generation of its client."""
+        return self.application is not None and self.credential_generation == self.application.credential_generation
 
 
 class AccessToken(BelongsToGeneration, AbstractAccessToken):

@@ -6,12 +6,11 @@ import json
 from typing import Any, ClassVar
 
 from django.http import HttpRequest, HttpResponse
-from django.http.request import RawPostDataException
 from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters
-from oauth2_provider.settings import oauth2_settings
+from oauth2_provider.oauth2_backends import OAuthLibCore
 from oauthlib.oauth2 import OAuth2Error
 
 from authserver.errors import our_error
@@ -43,10 +42,7 @@ class FormEndpoint(View):
 
     def check_body(self, request: HttpRequest) -> None:
         """Refuse a body that is too large or not UTF-8, credentials in the query, and parameters that come twice."""
-        try:
-            body = request.body
-        except RawPostDataException:
-            body = b""
+        body = request.body
         if len(body) > BODY_LIMIT:
             raise PayloadTooLarge(f"The body is larger than {BODY_LIMIT} bytes.")
         if request.GET:
@@ -64,6 +60,24 @@ class FormEndpoint(View):
         raise NotImplementedError
 
 
+def form_parameters(request: HttpRequest) -> list[tuple[str, str]]:
+    """Return the parameters of a form; one without a value counts as left out (RFC 6749, 3.2)."""
+    return [(name, value) for name, values in request.POST.lists() for value in values if isinstance(value, str) and value]
+
+
+class Core(OAuthLibCore):
+    """Hands a request to oauthlib: the parameters that have a value, and the headers that something reads."""
+
+    def extract_body(self, request: HttpRequest) -> list[tuple[str, str]]:
+        """Return the parameters; only what may be repeated can come twice."""
+        return form_parameters(request)
+
+    def extract_headers(self, request: HttpRequest) -> dict[str, str]:
+        """Return few headers, since oauthlib copies and re-encodes every one of them for each request."""
+        read: dict[str, str] = {name: request.META[name] for name in ("HTTP_AUTHORIZATION", "REMOTE_ADDR") if name in request.META}
+        return {"Authorization": read["HTTP_AUTHORIZATION"], **read} if "HTTP_AUTHORIZATION" in read else read
+
+
 class OAuthLibEndpoint(FormEndpoint):
     """A form endpoint that oauthlib answers."""
 
@@ -71,9 +85,8 @@ class OAuthLibEndpoint(FormEndpoint):
 
     def handle(self, request: HttpRequest) -> HttpResponse:
         """Let oauthlib answer; its errors become ours."""
-        core = oauth2_settings.OAUTH2_BACKEND_CLASS()
         try:
-            _, headers, body, status = getattr(core, self.operation)(request)
+            _, headers, body, status = getattr(Core(), self.operation)(request)
         except OAuth2Error as error:
             raise our_error(error) from error
         if status >= 400:

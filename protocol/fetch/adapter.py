@@ -45,9 +45,7 @@ def build_tls_context(config: FetchConfig) -> ssl.SSLContext:
 class PinnedConnection(HTTPSConnection):
     """A connection to a judged address; name indication and certificate check use the host name."""
 
-    def __init__(
-        self, host: str, port: int | None = None, *, route: Route, config: FetchConfig, watch: Watch, **options: Any
-    ) -> None:
+    def __init__(self, host: str, port: int | None = None, *, route: Route, config: FetchConfig, watch: Watch, **options: Any) -> None:
         super().__init__(host, port, **options)
         self._route = route
         self._config = config

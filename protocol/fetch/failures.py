@@ -118,9 +118,7 @@ def parse_retry_after(value: str, now: float) -> int | None:
 def failure_from(error: BaseException, *, http_status: int | None = None) -> FetchError:
     """Return the error for an exception of the socket, TLS or HTTP layers, found by walking its causes."""
     chain = tuple(_causes(error))
-    reason = next(
-        (word for exceptions, word in _EXCEPTION_REASONS for cause in chain if isinstance(cause, exceptions)), "network"
-    )
+    reason = next((word for exceptions, word in _EXCEPTION_REASONS for cause in chain if isinstance(cause, exceptions)), "network")
     return failure(reason, "; ".join(f"{type(cause).__name__}: {cause}" for cause in chain), http_status=http_status)
 
 

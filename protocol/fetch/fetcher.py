@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import collections
 import ssl
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import MappingProxyType
+from typing import Final
 
 import requests
 
@@ -21,6 +24,9 @@ from protocol.fetch.messages import FetchRequest, FetchResponse
 from protocol.fetch.resolving import ResolverPool, Route, plan_route
 from protocol.fetch.watchdog import Watch, Watchdog
 from protocol.urls import WebUrl, parse_https_url
+
+# Below this a first turn is taken for immediate, so that equal requests keep equal deadlines and share one flight.
+_NO_WAIT: Final = 0.05
 
 
 class HttpFetcher:
@@ -61,15 +67,16 @@ class HttpFetcher:
     def fetch_many(self, requests: Sequence[FetchRequest]) -> list[FetchResponse | FetchError]:
         """Return one result for each request, in order; several at a time, but to one host no more than its limit.
 
-        The deadline of each request starts when its turn comes, so a long list to one host does not time out in the line.
+        The configured deadline of each request starts when its turn comes, so a long list to one host does not time out in the line.
+        A deadline that a request brings is its caller's and starts now: waiting for a turn does not make it later (threats F10, T01).
         """
         if len(requests) == 1:
             return [self._fetch_or_error(requests[0])]
         results: dict[int, FetchResponse | FetchError] = {}
-        lanes = self._plan_lanes(requests)
+        lanes, started = self._plan_lanes(requests), time.monotonic()
         if lanes:
             with ThreadPoolExecutor(min(len(lanes), self._config.max_concurrent), "fetch-many") as pool:
-                for lane_done in [pool.submit(self._run_lane, requests, lane, results) for lane in lanes]:
+                for lane_done in [pool.submit(self._run_lane, requests, lane, started, results) for lane in lanes]:
                     lane_done.result()
         return [results[position] for position in range(len(requests))]
 
@@ -105,14 +112,18 @@ class HttpFetcher:
         return [line for turn in range(widest) for line in by_host.values() if len(line) > turn]
 
     def _run_lane(
-        self, requests: Sequence[FetchRequest], lane: collections.deque[int], results: dict[int, FetchResponse | FetchError]
+        self,
+        requests: Sequence[FetchRequest],
+        lane: collections.deque[int],
+        started: float,
+        results: dict[int, FetchResponse | FetchError],
     ) -> None:
         while True:
             try:
                 position = lane.popleft()
             except IndexError:
                 return
-            results[position] = self._fetch_or_error(requests[position])
+            results[position] = self._fetch_or_error(_after_waiting(requests[position], time.monotonic() - started))
 
     def _fetch_and_remember(self, request: FetchRequest, url: WebUrl, key: bytes) -> FetchResponse:
         try:
@@ -183,6 +194,13 @@ class HttpFetcher:
         if request.method == "POST":
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         return headers
+
+
+def _after_waiting(request: FetchRequest, seconds: float) -> FetchRequest:
+    """Return the request with what is left of its own deadline, if it has one."""
+    if request.deadline_seconds is None or seconds < _NO_WAIT:
+        return request
+    return replace(request, deadline_seconds=request.deadline_seconds - seconds)
 
 
 def admit_url(request: FetchRequest, config: FetchConfig) -> WebUrl:

@@ -23,7 +23,7 @@ from protocol.jose.keys import (
     parse_jwk_set,
     review_jwk_set,
 )
-from protocol.jose.memory import parse_jwk_set_once
+from protocol.jose.memory import forget_key_sets, parse_jwk_set_once
 from protocol.jose.signing import SigningKey, generate_private_key, issue_jwt, parse_private_jwk, parse_private_key_pem
 from protocol.jose.verifier import VerificationBudget, VerifiedJwt, Verifier, verify_jwt
 
@@ -43,6 +43,7 @@ __all__ = [
     "audience_contains",
     "audience_contains_only",
     "audience_is_exactly",
+    "forget_key_sets",
     "generate_private_key",
     "issue_jwt",
     "numeric_date",

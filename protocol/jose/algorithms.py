@@ -1,26 +1,31 @@
 """The signature algorithms of this server as one table; HMAC and `none` are not in it, so they cannot be chosen (J01, J02).
 
-The primitives are PyJWT's algorithm objects; everything around the signature is checked by us (RFC 7518, 8037, 9864).
+PyJWT's algorithm objects sign and export keys; signatures are checked by cryptography directly, which is what PyJWT does too, only with
+more steps (docs/decisions/0011). Everything around the signature is checked by us (RFC 7518, 8037, 9864).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
 from jwt.algorithms import Algorithm, get_default_algorithms
-from jwt.exceptions import PyJWTError
 
 from protocol.constants import SIGNING_ALGORITHMS
 
 VerifyingKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey | Ed448PublicKey
+# Key, signature and what was signed; raises InvalidSignature. A key of another type takes other arguments, which is a TypeError.
+Check = Callable[[Any, bytes, bytes], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,7 @@ class SignatureAlgorithm:
     kty: str
     curves: tuple[str, ...]
     primitive: Algorithm
+    check: Check
 
     def fits(self, kty: str, crv: str | None) -> bool:
         """Say whether a key of this type and curve may be used with the algorithm at all (J01)."""
@@ -39,16 +45,56 @@ class SignatureAlgorithm:
     def verifies(self, key: VerifyingKey, signing_input: bytes, signature: bytes) -> bool:
         """Say whether `signature` over `signing_input` is right; an error inside a library is a no."""
         try:
-            # The argument is typed Any upstream, so the answer is made a bool here.
-            return bool(self.primitive.verify(signing_input, key, signature))
-        except (PyJWTError, UnsupportedAlgorithm, ValueError, TypeError):
+            self.check(key, signature, signing_input)
+        except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
             return False
+        return True
 
     def sign(self, key: Any, signing_input: bytes) -> bytes:
         """Return the signature of `signing_input` by the private `key`, which must fit the algorithm."""
         return self.primitive.sign(signing_input, key)
 
 
+def _ecdsa(digest: Any, size: int) -> Check:
+    """Return the check of an ECDSA signature of two numbers of `size` bytes each (RFC 7518, 3.4)."""
+    scheme = ECDSA(digest())
+
+    def check(key: EllipticCurvePublicKey, signature: bytes, signing_input: bytes) -> None:
+        if len(signature) != 2 * size:
+            raise ValueError("the signature has the wrong length")
+        first, second = int.from_bytes(signature[:size], "big"), int.from_bytes(signature[size:], "big")
+        key.verify(encode_dss_signature(first, second), signing_input, scheme)
+
+    return check
+
+
+def _rsa_pkcs1(digest: Any) -> Check:
+    return lambda key, signature, signing_input: key.verify(signature, signing_input, PKCS1v15(), digest())
+
+
+def _rsa_pss(digest: Any) -> Check:
+    """Return the check of an RSASSA-PSS signature; the salt is as long as the digest (RFC 7518, 3.5)."""
+    padding = PSS(mgf=MGF1(digest()), salt_length=digest.digest_size)
+    return lambda key, signature, signing_input: key.verify(signature, signing_input, padding, digest())
+
+
+def _edwards(key: Ed25519PublicKey | Ed448PublicKey, signature: bytes, signing_input: bytes) -> None:
+    key.verify(signature, signing_input)
+
+
+_CHECKS: Final[Mapping[str, Check]] = {
+    "ES256": _ecdsa(SHA256, 32),
+    "ES384": _ecdsa(SHA384, 48),
+    "ES512": _ecdsa(SHA512, 66),
+    "PS256": _rsa_pss(SHA256),
+    "PS384": _rsa_pss(SHA384),
+    "PS512": _rsa_pss(SHA512),
+    "RS256": _rsa_pkcs1(SHA256),
+    "RS384": _rsa_pkcs1(SHA384),
+    "RS512": _rsa_pkcs1(SHA512),
+    "Ed25519": _edwards,
+    "EdDSA": _edwards,
+}
 _CURVES: Final = {
     "ES256": ("P-256",),
     "ES384": ("P-384",),
@@ -66,7 +112,7 @@ def _build_table() -> Mapping[str, SignatureAlgorithm]:
     table = {}
     for name in SIGNING_ALGORITHMS:
         primitive = primitives["EdDSA" if name == "Ed25519" else name]
-        table[name] = SignatureAlgorithm(name, _KEY_TYPES[name[:2]], _CURVES.get(name, ()), primitive)
+        table[name] = SignatureAlgorithm(name, _KEY_TYPES[name[:2]], _CURVES.get(name, ()), primitive, _CHECKS[name])
     return MappingProxyType(table)
 
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import base64
-import re
+import binascii
 from typing import Final
 
-_ALPHABET: Final = re.compile(r"[A-Za-z0-9_-]*")
+ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_PADDING: Final = (b"", b"", b"==", b"=")
 # The last character of a shorter group may only be one whose unused bits are zero.
-_LAST_OF_GROUP: Final = {2: frozenset("AQgw"), 3: frozenset("AEIMQUYcgkosw048")}
+_LAST_OF_GROUP: Final = {2: frozenset(b"AQgw"), 3: frozenset(b"AEIMQUYcgkosw048")}
 
 
 def decode_base64url(text: str) -> bytes:
     """Return the bytes of `text`; raises ValueError for padding, other characters and non-zero trailing bits."""
-    remainder = len(text) % 4
-    if remainder == 1 or not _ALPHABET.fullmatch(text) or (remainder and text[-1] not in _LAST_OF_GROUP[remainder]):
+    encoded, remainder = text.encode(), len(text) % 4
+    if remainder == 1 or encoded.translate(None, ALPHABET) or (remainder and encoded[-1] not in _LAST_OF_GROUP[remainder]):
         raise ValueError("not canonical base64url")
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    return binascii.a2b_base64(encoded.replace(b"-", b"+").replace(b"_", b"/") + _PADDING[remainder])
 
 
 def encode_base64url(data: bytes) -> str:

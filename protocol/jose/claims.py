@@ -13,7 +13,6 @@ from typing import Any, Final
 from protocol.errors import InvalidJwt
 
 NUMERIC_DATE_LIMIT: Final = 2**40
-DATE_CLAIMS: Final = ("exp", "iat", "nbf")
 IDENTIFIER_CLAIMS: Final = ("iss", "sub", "jti")
 
 # JSON types of claims that a verifier may require; every other required claim only has to be there.
@@ -62,7 +61,7 @@ def validate_times(
     far from the earlier of `iat` and `nbf`, or from `now + leeway` when both are absent.
     Reasons: `numeric_date`, `issued_in_future`, `not_yet_valid`, `expired`, `lifetime`.
     """
-    exp, iat, nbf = (numeric_date(claims, name) for name in DATE_CLAIMS)
+    exp, iat, nbf = numeric_date(claims, "exp"), numeric_date(claims, "iat"), numeric_date(claims, "nbf")
     if iat is not None and iat > now + leeway:
         raise InvalidJwt("issued_in_future", "The JWT was issued in the future.", claim="iat")
     if nbf is not None and nbf > now + leeway:
@@ -71,8 +70,10 @@ def validate_times(
         return
     if now >= exp + leeway and not expired_accepted:
         raise InvalidJwt("expired", "The JWT is expired.", claim="exp")
+    if lifetime is None:
+        return
     start = min((time for time in (iat, nbf) if time is not None), default=now + leeway)
-    if lifetime is not None and exp - start > lifetime:
+    if exp - start > lifetime:
         raise InvalidJwt("lifetime", f"The JWT is valid for longer than {lifetime} seconds.", claim="exp")
 
 

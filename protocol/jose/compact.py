@@ -5,17 +5,16 @@ RFC 7515, section 7.1; RFC 7519, section 7.2; FED-JOS-01.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
 from protocol.errors import InvalidJson, InvalidJwt
-from protocol.jose.base64url import decode_base64url
+from protocol.jose.base64url import ALPHABET, decode_base64url
 from protocol.strict_json import parse_json_object
 
-_COMPACT: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
+_CHARACTERS: Final = ALPHABET + b"."
 _ENCRYPTED_DOTS: Final = 4
 
 
@@ -36,15 +35,15 @@ def parse_unverified(token: str | bytes, *, max_length: int) -> UnverifiedJwt:
     Raises `InvalidJwt` with reason `too_long`, `encrypted`, `shape`, `base64url` or `json`.
     """
     text = _gate(token, max_length)
-    match = _COMPACT.fullmatch(text)
-    if match is None:
+    parts = text.split(".")
+    if len(parts) != 3 or not all(parts) or text.encode("utf-8", "surrogatepass").translate(None, _CHARACTERS):
         raise InvalidJwt("shape", "The JWT is not a compact JWS: three base64url parts joined by dots.")
-    header, claims, signature = match.groups()
+    header, claims, signature = parts
     return UnverifiedJwt(
         token=text,
         unverified_header=_parse_part(header, "header"),
         unverified_claims=_parse_part(claims, "payload"),
-        signing_input=text[: match.end(2)].encode(),
+        signing_input=text[: text.rindex(".")].encode(),
         signature=_decode_part(signature, "signature"),
     )
 

@@ -6,10 +6,9 @@ Each loader raises `InvalidKeySet` without a position; the caller knows which ke
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -45,8 +44,7 @@ _SMALL_ORDER_Y: Final = frozenset(
 _ED448_BYTES: Final = 57
 
 
-@dataclass(frozen=True, slots=True)
-class KeyMaterial:
+class KeyMaterial(NamedTuple):
     """A public key that passed its checks: type, curve, size in bits, the members that make it up, and the key object."""
 
     kty: str

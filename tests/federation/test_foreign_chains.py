@@ -75,7 +75,7 @@ def test_a_foreign_chain_ends_when_it_says(name: str, leaf: str) -> None:
     assert not resolver_for({**vector, "now": chain.expires_at + 120}).resolve(leaf).ok
 
 
-@pytest.mark.spec("FED-ESV-01")
+@pytest.mark.spec("FED-ESV-02")
 @pytest.mark.parametrize(("name", "leaf"), REFUSED)
 def test_a_foreign_chain_outside_of_the_standard_is_refused_for_its_reason(name: str, leaf: str) -> None:
     found = resolver_for(VECTORS[name]).resolve(leaf)

@@ -122,9 +122,7 @@ URL_TEXTS = st.one_of(
     st.lists(PIECES, max_size=10).map("".join),
     st.lists(PIECES, max_size=8).map(lambda pieces: "https://" + "".join(pieces)),
     st.builds("https://a.test{}{}".format, st.text(max_size=5), st.text(string.printable, max_size=20)),
-    st.builds(
-        "https://{}.test/{}".format, st.text(string.ascii_letters + string.digits + "-.", max_size=12), st.text(max_size=3)
-    ),
+    st.builds("https://{}.test/{}".format, st.text(string.ascii_letters + string.digits + "-.", max_size=12), st.text(max_size=3)),
 )
 ANY_HOST = {"allow_ip_literal": True, "allow_single_label": True}
 

@@ -15,7 +15,7 @@ SCRIPTS = [".ci/run", ".ci/services"]
 def variables_of_settings() -> set[str]:
     """Return every environment variable that the settings read."""
     source = (ROOT / "portal/settings.py").read_text()
-    read = re.findall(r'(?:env\.\w+|env|whole_number)\(\s*"([A-Z_]+)"', source)
+    read = re.findall(r'(?:env\.\w+|env|whole_number|switch)\(\s*"([A-Z_]+)"', source)
     tested = re.findall(r'"([A-Z_]+)" in os\.environ', source)
     return {name for name in [*read, *tested] if not name.startswith("DJANGO_")}
 

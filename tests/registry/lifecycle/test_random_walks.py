@@ -45,7 +45,7 @@ ORGANIZATION_STEPS = {
 }
 CLIENT_STEPS = {
     "activate": ("draft", "active", "owner developer job", False),
-    "suspend": ("active", "suspended", "reviewer other_reviewer", True),
+    "suspend": ("active suspended", "suspended", "reviewer other_reviewer", True),
     "pause": ("active", "suspended", "owner", False),
     "reinstate": ("suspended", "active", "reviewer other_reviewer", False),
     "resume": ("suspended", "active", "owner", False),
@@ -215,6 +215,7 @@ class ClientModel:
             or actor not in who.split()
             or (needs_reason and not has_reason)
             or (step == "activate" and self.suspended_organization)
+            or (step == "suspend" and self.state == "suspended" and not self.paused)
             or (step == "reinstate" and self.paused)
             or (step == "resume" and not self.paused)
         )

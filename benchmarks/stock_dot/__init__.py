@@ -1,0 +1,1 @@
+"""The smallest project on stock django-oauth-toolkit, to measure ours against."""
