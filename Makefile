@@ -34,6 +34,7 @@ lint: .venv/.dev-installed ## every static check
 	$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m mypy manage.py $(PACKAGES)
+	$(VENV_PYTHON) -m mypy --config-file= --strict protocol federation/core
 	$(VENV_PYTHON) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
 	$(VENV_PYTHON) manage.py check --fail-level WARNING
 	$(VENV_PYTHON) manage.py makemigrations --check --dry-run
