@@ -160,7 +160,7 @@ def test_a_private_member_in_a_signed_key_set_is_found_after_verification(member
         (jwk_of("Ed25519", x=base64url(bytes(33))), "coordinate"),
         (jwk_of("Ed25519", x=base64url(b"\2" + bytes(31))), "point"),
     ],
-    ids=lambda value: value if isinstance(value, str) else f"{value.get('kty')} {str(value)[:60]}",
+    ids=lambda value: value if isinstance(value, str) else str(value.get("kty")),
 )
 def test_a_weak_or_odd_key_is_refused(jwk: dict[str, Any], reason: str) -> None:
     assert reason_of(jwk) == reason
@@ -168,7 +168,9 @@ def test_a_weak_or_odd_key_is_refused(jwk: dict[str, Any], reason: str) -> None:
 
 @pytest.mark.threat("J08")
 @pytest.mark.spec("DCR-JWK-04")
-@pytest.mark.parametrize("jwk", [rsa_jwk(2048), rsa_jwk(8192), rsa_jwk(3072, 65539), rsa_jwk(2048, 2**32 - 1), rsa_jwk(2051)], ids=str)
+@pytest.mark.parametrize(
+    "jwk", [rsa_jwk(2048), rsa_jwk(8192), rsa_jwk(3072, 65539), rsa_jwk(2048, 2**32 - 1), rsa_jwk(2051)], ids=lambda jwk: jwk["e"]
+)
 def test_rsa_keys_at_the_edges_are_accepted(jwk: dict[str, Any]) -> None:
     assert parse_jwk_set({"keys": [jwk]}).keys[0].bits >= 2048
 
