@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db.models import QuerySet
 from django.test import Client as Browser
 from django.urls import reverse
 
@@ -62,15 +63,20 @@ def store(text: str, cast: Cast, client: Client, change: ChangeRequest) -> None:
         "jwks_uri": text,
         "software_id": text,
     }
-    Organization.objects.update(legal_name=text, state_reason=text, registration_number=text, website=text, email_domains=[text])
-    Client.objects.update(name=text, metadata=metadata, declared_metadata={**metadata, text: text}, state_reason=text)
-    ChangeRequest.objects.update(justification=text, reason=text, metadata={**metadata, "tos_uri": text}, state="sent_back")
-    ClientSecret.objects.update(label=text)
-    ClientKeySet.objects.update(jwks_uri=text, failure=text)
-    Contact.objects.update(email=text)
-    Invitation.objects.update(email=text)
-    User.objects.filter(pk=cast.viewer.pk).update(name=text)
-    Scope.objects.filter(name="bookings.write").update(title=text, description=text)
+    fill(Organization.objects.all(), text, "legal_name", "state_reason", "registration_number", "website", email_domains=[text])
+    fill(Client.objects.all(), text, "name", "state_reason", metadata=metadata, declared_metadata={**metadata, text: text})
+    fill(ChangeRequest.objects.all(), text, "justification", "reason", metadata={**metadata, "tos_uri": text}, state="sent_back")
+    fill(ClientSecret.objects.all(), text, "label")
+    fill(ClientKeySet.objects.all(), text, "jwks_uri", "failure")
+    fill(Contact.objects.all(), text, "email")
+    fill(Invitation.objects.all(), text, "email")
+    fill(User.objects.filter(pk=cast.viewer.pk), text, "name")
+    fill(Scope.objects.filter(name="bookings.write"), text, "title", "description")
+
+
+def fill(rows: QuerySet[Any], text: str, *names: str, **others: Any) -> None:
+    """Write `text` into the columns `names`, as much of it as each holds."""
+    rows.update(**{name: text[: rows.model._meta.get_field(name).max_length] for name in names}, **others)
 
 
 def pages(cast: Cast, client: Client, change: ChangeRequest) -> Iterator[str]:
