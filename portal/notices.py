@@ -90,11 +90,12 @@ NOTICES: Final = {
 @contextmanager
 def silenced() -> Iterator[None]:
     """Send no mails about transitions inside the with block; for demo data, whose people do not exist."""
-    transition_committed.disconnect(dispatch_uid="portal.notices")
+    spoke = transition_committed.disconnect(dispatch_uid="portal.notices")
     try:
         yield
     finally:
-        transition_committed.connect(mail_about, dispatch_uid="portal.notices")
+        if spoke:  # an outer block keeps its silence
+            transition_committed.connect(mail_about, dispatch_uid="portal.notices")
 
 
 def mail_about(sender: type[models.Model], *, event: AuditEvent, subject: models.Model, **_kwargs: Any) -> None:  # noqa: ARG001

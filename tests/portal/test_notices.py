@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
 from django.db import transaction
 
+from portal.management.commands.run import load_demo_data_once
 from portal.notices import NOTICES
 from registry.actors import person
 from registry.credentials import create_secret
@@ -157,3 +159,11 @@ def test_no_mail_carries_a_secret(cast: Cast, make_client: Callable[..., Client]
 def test_every_notice_is_about_an_event_that_exists() -> None:
     steps = {step.event for table in (ORGANIZATION, CLIENT, CHANGE_REQUEST) for step in table.values()}
     assert set(NOTICES) <= steps | {"change.requested", "client.drafted"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_demo_data_of_a_first_start_mail_nobody(settings: Any, tmp_path: Path) -> None:
+    settings.DATA_DIR = tmp_path
+
+    assert load_demo_data_once()
+    assert sent() == []

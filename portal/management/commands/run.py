@@ -181,9 +181,11 @@ def load_demo_data_once() -> bool:
     if not settings.ISSUER_IS_LOOPBACK or partners.exists():
         return False
     from portal.demo.data import load_demo_data
+    from portal.notices import silenced
 
     path = demo_sign_ins_path()
-    with transaction.atomic():  # the file is written before the commit: a password that nobody was told is of no use
+    # Mails wait for the commit, so silence outlasts it. The file is written before: a password that nobody was told is of no use.
+    with silenced(), transaction.atomic():
         sign_ins = load_demo_data()
         path.unlink(missing_ok=True)
         path.touch(mode=0o600)
