@@ -1,6 +1,5 @@
-"""The swapped token models of django-oauth-toolkit (house decision 1), authorization requests and consents."""
+"""The swapped token models of django-oauth-toolkit (house decision 1)."""
 
-from authserver.models.authorization import AuthorizationRequest, Consent
 from authserver.models.tokens import AccessToken, Grant, IDToken, RefreshToken
 
-__all__ = ["AccessToken", "AuthorizationRequest", "Consent", "Grant", "IDToken", "RefreshToken"]
+__all__ = ["AccessToken", "Grant", "IDToken", "RefreshToken"]
