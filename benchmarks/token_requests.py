@@ -2,6 +2,8 @@
 
     benchmarks/token_requests.py [--rounds N] [--database-url postgres://...] [--check]
 
+With a database URL each side uses an empty database of its own, made beforehand: the URL's name followed by `_stock`,
+`_client_secret_basic` and `_private_key_jwt`.
 Each side is a process of its own, through its whole WSGI application; rounds alternate, so that a busy machine disturbs both alike.
 `--check` exits with 1 when ours needs more than LIMIT times the processor time of stock.
 """
