@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -42,14 +41,9 @@ class NewSecret:
         return f"NewSecret({self.row!r})"
 
 
-def live_secrets(client: Client | None, now: datetime) -> QuerySet[ClientSecret]:
-    """Return the secrets of `client` that work at `now`, newest first; for no client a query that finds none."""
-    owner = client.pk if client is not None else 0
-    return ClientSecret.objects.filter(_live_at(now), client_id=owner)
-
-
-def _live_at(now: datetime) -> Q:
-    return Q(expires_at__isnull=True) | Q(expires_at__gt=now)
+def live_secrets(client: Client, now: datetime) -> QuerySet[ClientSecret]:
+    """Return the secrets of `client` that work at `now`, newest first."""
+    return ClientSecret.objects.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now), client_id=client.pk)
 
 
 def create_secret(
@@ -103,20 +97,16 @@ def end_secret(secret: ClientSecret, actor: Actor, *, now: datetime) -> None:
             audit.record(actor, "secret.ended", row, organization=row.organization, difference={"secret": [str(secret), None]})
 
 
-def secret_matches(client: Client | None, presented: str, now: datetime) -> bool:
-    """Say whether `presented` is a live secret of `client`. One query; the work is the same when the client is unknown."""
-    match = _find_match(live_secrets(client, now), presented)
-    if match is not None:
-        _note_use(match, now)
-    return match is not None
-
-
 def client_with_secret(client_id: str, presented: str, method: str, now: datetime) -> Client | None:
     """Return the client called `client_id`, with its organization, when it authenticates by `method` and `presented` is a live secret
     of it; otherwise None. One query for all of it; the work is the same when the client is unknown.
     """
     live = [secret for secret in _SECRETS_OF.rows(client_id) if secret.expires_at is None or secret.expires_at > now]
-    match = _find_match(live, presented)
+    digest = keyed_digest(presented, _PURPOSE)
+    matches = [secret for secret in live if digests_equal(secret.digest, digest)]
+    if not live:
+        digests_equal(_NO_DIGEST, digest)
+    match = matches[0] if matches else None
     if match is None or match.client.token_endpoint_auth_method != method:
         return None
     _note_use(match, now)
@@ -131,15 +121,6 @@ _SECRETS_OF: Final = CompiledQuery(
         .order_by()
     )
 )
-
-
-def _find_match(secrets: Iterable[ClientSecret], presented: str) -> ClientSecret | None:
-    digest = keyed_digest(presented, _PURPOSE)
-    rows = list(secrets)
-    matches = [row for row in rows if digests_equal(row.digest, digest)]
-    if not rows:
-        digests_equal(_NO_DIGEST, digest)
-    return matches[0] if matches else None
 
 
 def _note_use(secret: ClientSecret, now: datetime) -> None:

@@ -18,10 +18,11 @@ from pytest_django.asserts import assertContains, assertNotContains
 
 from protocol.fetch.memory import InMemoryFetcher, Page
 from protocol.jose import generate_private_key
-from registry.credentials import create_secret, live_secrets, secret_matches
+from registry.credentials import create_secret, live_secrets
 from registry.models import Client
 from registry.outbound import use_fetcher
 from tests.conftest import Cast
+from tests.registry.support import secret_matches
 
 
 def make_secret(browser: Browser, client: Client, app_url: Callable[..., str], fill: Callable[..., Any], **values: Any) -> Any:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from protocol.jose import SigningKey, generate_private_key
 from registry.client_metadata import MetadataReading, read_client_metadata
+from registry.credentials import client_with_secret
 
 NOW = 1_800_000_000
 REDIRECT = "https://app.example.org/cb"
@@ -29,6 +30,11 @@ def public_jwk(algorithm: str = "ES256", number: int = 0, **members: Any) -> dic
 def jwks(*algorithms: str) -> dict[str, Any]:
     """Return a key set with one key per algorithm, an ES256 one without any."""
     return {"keys": [public_jwk(algorithm) for algorithm in algorithms or ("ES256",)]}
+
+
+def secret_matches(client, presented, now) -> bool:
+    """Say whether `presented` is a live secret of `client`, asked as the token endpoint asks."""
+    return client_with_secret(client.client_id, presented, client.token_endpoint_auth_method, now) == client
 
 
 def machine(**members: Any) -> dict[str, Any]:

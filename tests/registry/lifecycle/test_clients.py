@@ -9,13 +9,13 @@ import pytest
 from protocol.errors import MetadataRefused, TransitionRefused
 from registry.actors import job, person
 from registry.client_keys import clients_sharing_keys
-from registry.credentials import create_secret, live_secrets, secret_matches
+from registry.credentials import create_secret, live_secrets
 from registry.gate import Action, client_may_act
 from registry.lifecycle import change_client, change_organization, register_client, update_client
 from registry.models import AuditEvent, Client, ClientKeyUse, Entitlement, PolicyRecord, Scope, SigningKey
 from registry.resource_servers import create_resource_server, get_operator_organization
 from tests.conftest import make_organization
-from tests.registry.support import jwks, machine, public_jwk, website
+from tests.registry.support import jwks, machine, public_jwk, secret_matches, website
 
 
 def refusal(act):
