@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import models, transaction
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
 
-from authserver.models import AccessToken, Grant, IDToken, RefreshToken
+from authserver.families import REFRESH_IDLE
+from authserver.models import AccessToken, AuthorizationRequest, Grant, IDToken, RefreshToken
 from registry.models import Client
 
 KEPT_AFTER_EXPIRY: Final = timedelta(days=1)
@@ -26,17 +27,28 @@ def delete_tokens_of_ended_generations() -> int:
         "pk", "credential_generation"
     ):
         with transaction.atomic():
-            for model in (AccessToken, RefreshToken, Grant, IDToken):
+            for model in (AccessToken, RefreshToken, Grant, IDToken, AuthorizationRequest):
                 deleted += _delete_rows(model.objects.filter(application=pk, credential_generation__lt=generation))
             Client.objects.filter(pk=pk, generation_cleaned__lt=generation).update(generation_cleaned=generation)
     return deleted
 
 
 def delete_expired_tokens(now: datetime) -> int:
-    """Delete codes and access tokens that expired a day ago and that no refresh token needs; return how many rows went."""
+    """Delete what ended a day ago: requests, access tokens, refresh tokens, and codes whose family has none left; return how many rows.
+
+    Used refresh tokens stay as long as unused ones would, so that using one twice is noticed (RFC 9700, 4.14.2).
+    """
     limit = now - KEPT_AFTER_EXPIRY
-    access_tokens = AccessToken.objects.filter(expires__lt=limit, refresh_token__isnull=True)
-    return _delete_in_batches(access_tokens) + _delete_in_batches(Grant.objects.filter(expires__lt=limit))
+    family_lives = RefreshToken.objects.filter(token_family=OuterRef("family"))
+    return sum(
+        _delete_in_batches(rows)
+        for rows in (
+            AuthorizationRequest.objects.filter(expires__lt=limit),
+            AccessToken.objects.filter(expires__lt=limit),
+            RefreshToken.objects.filter(created__lt=limit - REFRESH_IDLE),
+            Grant.objects.filter(~Exists(family_lives), expires__lt=limit),
+        )
+    )
 
 
 def _delete_in_batches(rows: models.QuerySet) -> int:

@@ -8,7 +8,11 @@ from django.conf import settings
 from django.urls import reverse
 
 URL_NAMES: Final = {
+    "authorization_endpoint": "authorize",
+    "pushed_authorization_request_endpoint": "par",
     "token_endpoint": "token",
+    "userinfo_endpoint": "userinfo",
+    "end_session_endpoint": "logout",
     "revocation_endpoint": "revoke",
     "introspection_endpoint": "introspect",
     "jwks_uri": "jwks",

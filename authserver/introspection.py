@@ -18,8 +18,8 @@ def introspect(token: str, *, now: datetime) -> dict[str, Any]:
 
     The scope is what was granted and is still entitled; `org_id` says whose app it is, `stage` whether it is a test.
     """
-    row = find_access_token(token)
-    if row is None or row.expires <= now or not row.is_live or not client_may_act(row.application, Action.INTROSPECT, now).allowed:
+    row = live_access_token(token, Action.INTROSPECT, now=now)
+    if row is None:
         return {"active": False}
     client = row.application
     entitled = entitled_scopes(client, now)
@@ -36,6 +36,14 @@ def introspect(token: str, *, now: datetime) -> dict[str, Any]:
         "exp": int(row.expires.timestamp()),
     }
     return {**answer, "aud": row.resource} if row.resource else answer
+
+
+def live_access_token(token: str, action: Action, *, now: datetime) -> AccessToken | None:
+    """Return the row of a presented access token if everything allows it at `now`: its end, its generation, its person and the gate."""
+    row = find_access_token(token)
+    if row is None or row.expires <= now or not row.is_live or (row.user is not None and not row.user.is_active):
+        return None
+    return row if client_may_act(row.application, action, now).allowed else None
 
 
 def find_access_token(token: str) -> AccessToken | None:

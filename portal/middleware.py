@@ -22,12 +22,13 @@ log = structlog.get_logger(__name__)
 Handler = Callable[[HttpRequest], HttpResponseBase]
 
 PROTOCOL_PATHS: Final = ("/oauth/", "/register", "/federation/", "/.well-known/")
+PEOPLE_PATHS: Final = ("/oauth/authorize", "/oauth/interaction/", "/oauth/logout")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
 def is_protocol_path(path: str) -> bool:
     """Say whether machines are answered under `path`, in JSON, rather than people."""
-    return path.startswith(PROTOCOL_PATHS)
+    return path.startswith(PROTOCOL_PATHS) and not path.startswith(PEOPLE_PATHS)
 
 
 def for_people(path: str) -> type[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import include, path
 
 from portal.admin import staff_site
-from portal.views import errors, members, probes
+from portal.views import account, errors, members, probes
 from portal.views.docs import error_catalogue
 from portal.views.home import home
 
@@ -17,6 +17,8 @@ urlpatterns = [
     path("org/", include("portal.partner_urls")),
     path("invite/<str:token>/", members.invitation, name="invitation"),
     path("", include("authserver.urls")),
+    path("account/", account.account, name="account"),
+    path("account/consents/<int:consent>/take-back/", account.take_back, name="consent_take_back"),
     path("accounts/", include("portal.accounts_urls")),
     path("staff/", staff_site.urls),
 ]

@@ -23,7 +23,7 @@ from registry.models import SigningKey
 from registry.snapshots import Snapshot
 from registry.transitions import OPERATOR, SYSTEM
 
-PROTOCOL_ALGORITHMS: Final = ("ES256", "RS256")
+PROTOCOL_ALGORITHMS: Final = ("ES256", "RS256", "PS256", "Ed25519")
 PUBLISHED_AFTER_RETIREMENT: Final = timedelta(days=7)
 SNAPSHOT_SECONDS: Final = 30.0
 

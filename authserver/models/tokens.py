@@ -2,47 +2,32 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from django.db import models
 from oauth2_provider.models import AbstractAccessToken, AbstractGrant, AbstractIDToken, AbstractRefreshToken
 
 from authserver.models.fields import CodeDigestField, KeyedChecksumField
-from registry.models import Client
+from authserver.models.generations import BelongsToGeneration
 
 DIGEST_LENGTH: Final = 64
-
-
-class BelongsToGeneration(models.Model):
-    """A row that dies when its client's credential generation moves on."""
-
-    credential_generation = models.PositiveIntegerField()
-    application: Client
-
-    class Meta:
-        abstract = True
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save; a new row takes the generation of the client row that authorized it."""
-        if self.credential_generation is None:
-            self.credential_generation = self.application.credential_generation
-        super().save(*args, **kwargs)
-
-    @property
-    def is_live(self) -> bool:
-        """Say whether the row belongs to the present generation of its client."""
-        return self.application is not None and self.credential_generation == self.application.credential_generation
 
 
 class AccessToken(BelongsToGeneration, AbstractAccessToken):
     """An opaque access token, stored as digest. It is not shown as valid once its client's generation moved on."""
 
     token_checksum = KeyedChecksumField(max_length=DIGEST_LENGTH)
+    family = models.UUIDField(null=True, editable=False, help_text="Of the code that it descends from.")
 
     class Meta(AbstractAccessToken.Meta):
         constraints = [models.UniqueConstraint(fields=["token_checksum"], name="access_token_once")]
-        indexes = [models.Index(fields=["expires"]), models.Index(fields=["application", "credential_generation"])]
+        indexes = [
+            models.Index(fields=["family"]),
+            models.Index(fields=["expires"]),
+            models.Index(fields=["application", "credential_generation"]),
+        ]
 
     def is_valid(self, scopes: Iterable[str] | None = None) -> bool:
         """Say whether the token is live, not expired and carries `scopes`."""
@@ -50,18 +35,26 @@ class AccessToken(BelongsToGeneration, AbstractAccessToken):
 
 
 class RefreshToken(BelongsToGeneration, AbstractRefreshToken):
-    """A refresh token, stored as digest."""
+    """A refresh token, stored as digest. It is used once; `token_family` names the code that it descends from."""
 
     token_checksum = KeyedChecksumField(max_length=DIGEST_LENGTH)
+    scope = models.TextField(blank=True)
 
     class Meta(AbstractRefreshToken.Meta):
         indexes = [*AbstractRefreshToken.Meta.indexes, models.Index(fields=["application", "credential_generation"])]
 
 
 class Grant(BelongsToGeneration, AbstractGrant):
-    """An authorization code, stored as digest."""
+    """An authorization code, stored as digest, and the head of the family of tokens that descend from it.
+
+    It is kept as long as the family lives: its row is what refreshing and ending lock (threats.md O06, O07).
+    """
 
     code = CodeDigestField(max_length=DIGEST_LENGTH)
+    family = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    auth_time = models.BigIntegerField(default=0, help_text="When the person signed in, in seconds.")
+    used_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True, help_text="When everything that descends from the code was ended.")
 
     class Meta(AbstractGrant.Meta):
         constraints = [models.UniqueConstraint(fields=["code"], name="code_once")]

@@ -12,19 +12,23 @@ from authserver.endpoints import all_endpoints
 from protocol.errors import MethodNotAllowed
 from registry.models import Scope, SigningKey
 from registry.policies import get_policy
-from registry.server_metadata import build_authorization_server_metadata
+from registry.server_metadata import build_authorization_server_metadata, build_openid_provider_metadata
 from registry.signing_keys import get_keys
 from registry.snapshots import Snapshot
 
 SECONDS = 30.0
 
 
-def _read_metadata() -> dict[str, Any]:
-    names = Scope.objects.filter(is_retired=False).values_list("name", flat=True)
-    return build_authorization_server_metadata(settings.ISSUER, get_policy(), all_endpoints(), names)
+def _read_metadata() -> dict[str, dict[str, Any]]:
+    names = list(Scope.objects.filter(is_retired=False).values_list("name", flat=True))
+    policy, endpoints = get_policy(), all_endpoints()
+    return {
+        "oauth": build_authorization_server_metadata(settings.ISSUER, policy, endpoints, names),
+        "openid": build_openid_provider_metadata(settings.ISSUER, policy, endpoints, names),
+    }
 
 
-metadata_snapshot: Snapshot[dict[str, Any]] = Snapshot(_read_metadata, seconds=SECONDS)
+metadata_snapshot: Snapshot[dict[str, dict[str, Any]]] = Snapshot(_read_metadata, seconds=SECONDS)
 
 
 class PublicDocument(View):
@@ -51,7 +55,15 @@ class AuthorizationServerMetadataView(PublicDocument):
 
     def document(self) -> dict[str, Any]:
         """Return authorization server metadata."""
-        return metadata_snapshot.get()
+        return metadata_snapshot.get()["oauth"]
+
+
+class OpenidConfigurationView(PublicDocument):
+    """/.well-known/openid-configuration"""
+
+    def document(self) -> dict[str, Any]:
+        """Return OpenID provider metadata, made from the same source."""
+        return metadata_snapshot.get()["openid"]
 
 
 class JwksView(PublicDocument):
@@ -60,5 +72,6 @@ class JwksView(PublicDocument):
     content_type = "application/jwk-set+json"
 
     def document(self) -> dict[str, Any]:
-        """Return the JWK Set."""
-        return get_keys(SigningKey.Purpose.PROTOCOL).public_jwks
+        """Return the JWK Set. Ed25519 keys come without `alg`, since they sign under two names (RFC 9864) and verifiers compare it."""
+        keys = get_keys(SigningKey.Purpose.PROTOCOL).public_jwks["keys"]
+        return {"keys": [{name: value for name, value in key.items() if name != "alg" or key["kty"] != "OKP"} for key in keys]}

@@ -26,11 +26,10 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
     NATIVE: {"application_type": "native", "grant_types": ["authorization_code", "refresh_token"], "response_types": ["code"]},
 }
 SUGGESTED_METHOD: Final = {MACHINE: "private_key_jwt", WEB: "private_key_jwt", NATIVE: "none"}
-_NOT_SERVED: Final = _("You can register it now; this version of the server does not serve sign-in for people yet.")
 _KINDS: Final = (
     (MACHINE, _("Machine-to-machine"), _("A server or job that calls APIs as itself. Works at once.")),
-    (WEB, _("Web app"), _NOT_SERVED),
-    (NATIVE, _("Native app"), _NOT_SERVED),
+    (WEB, _("Web app"), _("People sign in to it in their browser, and it has a server of its own.")),
+    (NATIVE, _("Native app"), _("People sign in to it on their phone or computer, or it runs in the browser alone; it keeps no secret.")),
 )
 _METHODS: Final = {
     "private_key_jwt": _("Key pair, private_key_jwt (recommended: nothing secret ever leaves you)"),

@@ -148,6 +148,8 @@
   });
 
   prepare(document);
+  const onward = document.querySelector("form[data-submit-now]"); // the answer to an app by form_post; its button works without us
+  if (onward) onward.requestSubmit();
   const summary = document.querySelector("[data-error-summary]");
   if (summary) summary.focus();
 })();

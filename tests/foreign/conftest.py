@@ -127,6 +127,7 @@ def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
     server.manage("migrate", "--verbosity", "0")
     server.manage("shell", "--verbosity", "0", "--command", MAKE_KEYS)
     server.manage("create_organization", "Lighthouse Travel", "--approved")
+    server.manage("run", "--prepare")  # what the pages for people need: static files and the cache table
     arguments = ["-c", "python:portal.gunicorn", "--bind", f"127.0.0.1:{port}", "--certfile", str(certificate), "--keyfile", str(key)]
     with (folder / "gunicorn.log").open("w") as log:
         process = subprocess.Popen([sys.executable, "-m", "gunicorn", *arguments], cwd=ROOT, env=environment, stdout=log, stderr=log)

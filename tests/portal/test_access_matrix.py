@@ -77,6 +77,8 @@ SIGNED_IN = {
     "mfa_edit_webauthn",
     "mfa_reauthenticate",
     "mfa_reauthenticate_webauthn",
+    "account",
+    "consent_take_back",
 }
 # For everybody: pages, sign-in, probes, and protocol endpoints, which authenticate apps and not people.
 PUBLIC = {
@@ -103,6 +105,12 @@ PUBLIC = {
     "account_reset_password_done",
     "mfa_authenticate",
     "mfa_login_webauthn",
+    "authorize",
+    "interaction",
+    "par",
+    "userinfo",
+    "logout",
+    "openid-configuration",
 }
 # Staff pages have a matrix of their own in the tests of the admin; here they are closed to everybody else.
 STAFF_NAMESPACE = "staff"
@@ -247,7 +255,7 @@ def test_the_other_method_is_refused(cast: Cast, own: Place, owner: Browser, nam
 
 @pytest.mark.parametrize("name", sorted(SIGNED_IN))
 def test_pages_about_oneself_ask_a_visitor_to_sign_in(db: None, name: str) -> None:
-    arguments = {"pk": 1} if name in ("mfa_remove_webauthn", "mfa_edit_webauthn") else {}
+    arguments = {"mfa_remove_webauthn": {"pk": 1}, "mfa_edit_webauthn": {"pk": 1}, "consent_take_back": {"consent": 1}}.get(name, {})
     response = Browser().get(reverse(name, kwargs=arguments))
     assert response.status_code == 302
     assert response["Location"].startswith("/accounts/login/")

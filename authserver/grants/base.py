@@ -1,0 +1,72 @@
+"""What both grants about a person have in common."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from authserver.families import issue_access_token, issue_refresh_token, wants_refresh_token
+from authserver.id_tokens import claims_about, issue_id_token
+from authserver.models import Grant
+from authserver.tokens import token_lifetime
+from protocol.errors import InvalidRequest, UnauthorizedClient
+from registry.entitlements import entitled_scopes
+from registry.models import Client
+from registry.policies import get_policy
+from registry.usage import note_use
+
+Answer = tuple[dict[str, str], str, int]
+HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+class PersonGrant:
+    """A grant by which a person's tokens are issued."""
+
+    grant_type: str
+
+    def __init__(self, request_validator: Any) -> None:
+        self.request_validator = request_validator
+
+    def authenticated_client(self, request: Any) -> Client:
+        """Return the client of the request, authenticated and registered for this grant. Raises OAuthError."""
+        self.request_validator.authenticate_client(request)
+        client: Client = request.client
+        if self.grant_type not in client.grant_types:
+            raise UnauthorizedClient(f"This app did not register the grant {self.grant_type}.")
+        return client
+
+    def parameter(self, request: Any, name: str) -> str:
+        """Return a parameter that must be there. Raises InvalidRequest."""
+        value = dict(request.decoded_body or ()).get(name)
+        if not value:
+            raise InvalidRequest(f"The parameter {name} is missing.", members=(name,))
+        return str(value)
+
+
+def issue_tokens(head: Grant, client: Client, scopes: list[str], *, refreshable: list[str], nonce: str, now: datetime) -> dict[str, Any]:
+    """Issue the tokens of one answer, inside the caller's transaction that holds the family.
+
+    `refreshable` are the scopes that a refresh token keeps, which asking for fewer does not change (RFC 6749, 6).
+    """
+    entitled = entitled_scopes(client, now)
+    granted = [scope for scope in scopes if scope in entitled]
+    policy = get_policy(client.organization)
+    lifetime = token_lifetime(client, policy, now)
+    value = issue_access_token(head, client, granted, lifetime, now=now)
+    answer: dict[str, Any] = {"access_token": value, "token_type": "Bearer", "expires_in": lifetime, "scope": " ".join(granted)}
+    if wants_refresh_token(client, refreshable):
+        answer["refresh_token"] = issue_refresh_token(head, client, refreshable)
+    if "openid" in granted:
+        about = claims_about(head.user, granted) if head.claims else {}
+        asked = {name: about[name] for name in head.claims.split() if name in about}
+        answer["id_token"] = issue_id_token(
+            head.user, client, policy, access_token=value, auth_time=head.auth_time, nonce=nonce, asked=asked, now=now
+        )
+    return answer
+
+
+def written(answer: dict[str, Any], client: Client, now: datetime) -> Answer:
+    """Return an answer as oauthlib passes it on."""
+    note_use(client, now)
+    return HEADERS, json.dumps(answer), 200

@@ -1,0 +1,34 @@
+"""The pushed authorization request endpoint (RFC 9126)."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+
+from authserver.authorization.requests import find_client, push_request
+from authserver.client_authentication import authenticate_client
+from authserver.endpoints import endpoint_url
+from authserver.views.base import FormEndpoint, form_parameters
+from registry.gate import Action
+
+CLIENT_AUTHENTICATION = frozenset(("client_assertion", "client_assertion_type", "client_secret"))
+
+
+class PushedAuthorizationRequestView(FormEndpoint):
+    """Keeps the request of an authenticated client and names it."""
+
+    def handle(self, request: HttpRequest) -> HttpResponse:
+        """Authenticate the client and keep its request."""
+        now, raw = timezone.now(), dict(form_parameters(request))
+        client = authenticate_client(
+            request.headers.get("Authorization", ""),
+            raw,
+            action=Action.PUSH_AUTHORIZATION,
+            now=now,
+            token_endpoint=endpoint_url("token_endpoint"),
+            source=request.META.get("REMOTE_ADDR", ""),
+            load=find_client,
+        )
+        parameters = {name: value for name, value in raw.items() if name not in CLIENT_AUTHENTICATION}
+        request_uri, expires_in = push_request(parameters, client, now=now)
+        return JsonResponse({"request_uri": request_uri, "expires_in": expires_in}, status=201)

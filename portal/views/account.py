@@ -1,0 +1,66 @@
+"""The page about oneself: name, sign-in, and the apps one let in."""
+
+from __future__ import annotations
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_POST
+
+from authserver.consents import withdraw_consent
+from authserver.models import Consent
+from portal.access import actor_for
+from portal.views.common import paginate
+from registry.models import Scope, User
+
+
+class NameForm(forms.ModelForm):
+    """The name that people and apps see."""
+
+    class Meta:
+        model = User
+        fields = ("name",)
+        labels = {"name": gettext_lazy("Name")}
+        help_texts = {"name": gettext_lazy("Apps see it only if you let them.")}
+        widgets = {"name": forms.TextInput(attrs={"autocomplete": "name"})}
+
+    def clean_name(self) -> str:
+        """Refuse line breaks and other characters that do not show: the name stands in mails and tokens."""
+        name: str = self.cleaned_data["name"]
+        if not name.isprintable():
+            raise forms.ValidationError(_("The name holds a character that cannot be shown. Type it again."))
+        return name
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def account(request: HttpRequest) -> HttpResponse:
+    """Show the name, the ways to sign in and the consents; save the name."""
+    # Another object than request.user: a refused name must not show in the top bar.
+    user = get_object_or_404(User, pk=request.user.pk)
+    form = NameForm(request.POST if request.method == "POST" else None, instance=user)
+    if request.method == "POST" and form.is_valid():
+        user.save(update_fields=["name"])
+        messages.success(request, _("Your name is saved."))
+        return redirect("account")
+    consents = Consent.objects.filter(user=user).select_related("application__organization").order_by("-given_at", "pk")
+    page = paginate(request, consents)
+    known = {scope.name: scope for scope in Scope.objects.filter(name__in={name for consent in page for name in consent.scopes})}
+    rows = [{"consent": consent, "scopes": [known[name] for name in consent.scopes if name in known]} for consent in page]
+    return render(request, "account_page/account.html", {"form": form, "page": page, "rows": rows})
+
+
+@login_required
+@require_POST
+def take_back(request: HttpRequest, consent: int) -> HttpResponse:
+    """Take back what one let an app have; what it holds ends at once."""
+    row = get_object_or_404(Consent.objects.select_related("application__organization"), pk=consent, user_id=request.user.pk)
+    withdraw_consent(row, actor_for(request), now=timezone.now())
+    name = row.application.name or row.application.organization.legal_name
+    messages.success(request, _("%(app)s has no access any more.") % {"app": name})
+    return redirect("account")
