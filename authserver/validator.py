@@ -94,11 +94,8 @@ class Validator(OAuth2Validator):
             raise refused from None
 
     def save_bearer_token(self, token: dict[str, Any], request: Any, *args: Any, **kwargs: Any) -> None:
-        """Store a token. One that comes alone is one INSERT; with a refresh token the toolkit's transaction is needed."""
-        if "refresh_token" in token:
-            super().save_bearer_token(token, request, *args, **kwargs)
-        else:
-            self._save_bearer_token(token, request, *args, **kwargs)
+        """Store a token of the client itself: one INSERT. No refresh token comes with it, so the toolkit's transaction is not needed."""
+        self._save_bearer_token(token, request, *args, **kwargs)
         note_use(request.client, timezone.now())
 
     def validate_bearer_token(self, token: str, scopes: Any, request: Any) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from protocol.errors import InvalidKeySet
 from protocol.jose import parse_jwk_set_once
@@ -12,9 +11,6 @@ from registry.client_keys import KEPT_AFTER_FAILURE
 from registry.entitlements import scopes_waiting_for_approval
 from registry.gate import Action, Fixer, client_may_act
 from registry.models import Client, ClientKeySet, ClientSecret
-from registry.server_metadata import SERVED_GRANT_TYPES
-
-GRANT_NOT_SERVED: Final = "This version of the server does not serve sign-in for people yet. The app is registered and waits for it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +43,6 @@ def describe_access(client: Client, now: datetime) -> Access:
     verdict = client_may_act(client, Action.TOKEN, now)
     if not verdict.allowed:
         reasons.append(Cause(verdict.reason, verdict.sentence, verdict.fixer))
-    served = [grant for grant in client.grant_types if grant in SERVED_GRANT_TYPES]
-    if not served:
-        reasons.append(Cause("grant_not_served", GRANT_NOT_SERVED, Fixer.STAFF))
-    elif "authorization_code" in client.grant_types:
-        remarks.append(Cause("grant_not_served", GRANT_NOT_SERVED, Fixer.STAFF))
     wanting, noted, ends = _describe_credentials(client, now)
     reasons += wanting
     remarks += noted

@@ -7,8 +7,6 @@ from typing import Any, Final
 
 from registry.registration_policy import RegistrationPolicy
 
-# Grants that the token endpoint serves; what the policy allows beyond them may be registered but is not advertised.
-SERVED_GRANT_TYPES: Final = ("authorization_code", "refresh_token", "client_credentials")
 CLAIMS: Final = ("sub", "name", "email", "email_verified", "iss", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "org_id")
 
 
@@ -17,7 +15,7 @@ def build_authorization_server_metadata(
 ) -> dict[str, Any]:
     """Return authorization server metadata (RFC 8414, 2). `endpoints` maps metadata names such as token_endpoint to absolute URLs.
 
-    Nothing is named that does not work: endpoints that are absent are not mentioned, and grants are those both served and allowed.
+    Nothing is named that does not work: endpoints that are absent are not mentioned.
     """
     methods = list(policy.token_endpoint_auth_methods)
     algorithms = list(policy.client_assertion_algorithms)
@@ -27,7 +25,7 @@ def build_authorization_server_metadata(
         "scopes_supported": sorted(scopes),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "form_post"],
-        "grant_types_supported": [grant for grant in SERVED_GRANT_TYPES if grant in policy.grant_types],
+        "grant_types_supported": list(policy.grant_types),
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
         "prompt_values_supported": ["none", "login", "consent"],

@@ -212,7 +212,16 @@ SECRET = "internal detail 10.0.0.7"
 def _make(kind):
     """Return an error of this class whose every text is `SECRET`."""
     parameters = inspect.signature(kind).parameters
-    known = {"reason": "word", "description": SECRET, "detail": SECRET, "permanent": True, "findings": (), "allow": ("GET", "POST")}
+    known = {
+        "reason": "word",
+        "description": SECRET,
+        "detail": SECRET,
+        "permanent": True,
+        "findings": (),
+        "received": SECRET,
+        "registered": (SECRET,),
+        "allow": ("GET", "POST"),
+    }
     return kind(**{name: known[name] for name in parameters if name in known})
 
 

@@ -9,11 +9,10 @@ from typing import Any
 from authserver.families import issue_access_token, issue_refresh_token, wants_refresh_token
 from authserver.id_tokens import claims_about, issue_id_token
 from authserver.models import Grant
-from authserver.tokens import token_lifetime
+from authserver.tokens import policy_for_tokens, token_lifetime
 from protocol.errors import InvalidRequest, UnauthorizedClient
 from registry.entitlements import entitled_scopes
 from registry.models import Client
-from registry.policies import get_policy
 from registry.usage import note_use
 
 Answer = tuple[dict[str, str], str, int]
@@ -51,7 +50,7 @@ def issue_tokens(head: Grant, client: Client, scopes: list[str], *, refreshable:
     """
     entitled = entitled_scopes(client, now)
     granted = [scope for scope in scopes if scope in entitled]
-    policy = get_policy(client.organization)
+    policy = policy_for_tokens(client)
     lifetime = token_lifetime(client, policy, now)
     value = issue_access_token(head, client, granted, lifetime, now=now)
     answer: dict[str, Any] = {"access_token": value, "token_type": "Bearer", "expires_in": lifetime, "scope": " ".join(granted)}

@@ -26,7 +26,6 @@ from registry.gate import Fixer
 from registry.health import Access, Cause, describe_access
 from registry.lifecycle import assess_metadata, change_client
 from registry.models import Client
-from registry.server_metadata import SERVED_GRANT_TYPES
 from registry.transitions import CLIENT, OWNER
 
 # The steps a partner takes here: the transition, and what is said when it is done. Closing has a page of its own.
@@ -52,6 +51,7 @@ def app(request: HttpRequest, slug: str, reference: UUID) -> HttpResponse:
         "status": _status(client, access),
         "access": access,
         "token_endpoint": endpoint_url("token_endpoint"),
+        "discovery": settings.ISSUER + reverse("openid-configuration") if "authorization_code" in client.grant_types else "",
         "issuer": settings.ISSUER,
         "rows": declared_rows(client.declared_metadata, client.metadata, assessment.decisions),
         "remarks": [finding for finding in assessment.findings if finding.level == "warning"],
@@ -89,8 +89,8 @@ def _cause(client: Client, cause: Cause) -> dict[str, str]:
 
 
 def token_snippet(client: Client, access: Access) -> str:
-    """Return a command that gets a token, filled with the app's own values; empty when none of its grants is served."""
-    if not any(grant in SERVED_GRANT_TYPES for grant in client.grant_types):
+    """Return a command that gets a token for the app itself, filled with its own values; empty when it acts for people only."""
+    if "client_credentials" not in client.grant_types:
         return ""
     lines = [f"curl {shlex.quote(endpoint_url('token_endpoint'))}"]
     method = client.token_endpoint_auth_method

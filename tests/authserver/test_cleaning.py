@@ -10,7 +10,8 @@ import pytest
 from django.db import connection
 
 from authserver.cleaning import BATCH, delete_expired_tokens, delete_tokens_of_ended_generations
-from authserver.models import AccessToken, Grant, IDToken, RefreshToken
+from authserver.families import REFRESH_IDLE
+from authserver.models import AccessToken, AuthorizationRequest, Consent, Grant, IDToken, RefreshToken
 from authserver.tasks import delete_dead_tokens
 from registry.actors import person
 from registry.lifecycle import change_client, change_organization
@@ -52,7 +53,7 @@ def test_ending_a_client_touches_no_token_and_cleaning_deletes_them_in_a_few_sta
     assert outcome(call_as(ended, TOKEN)) == "400 unauthorized_client"
     with counted() as queries:
         assert delete_tokens_of_ended_generations() == 2 * count
-    assert len(queries) <= 1 + 7 * (2 if whole_organization else 1)
+    assert len(queries) <= 1 + 8 * (2 if whole_organization else 1)
     left = 0 if whole_organization else 10
     assert (AccessToken.objects.count(), RefreshToken.objects.count()) == (left, left)
     assert delete_dead_tokens() == 0
@@ -72,15 +73,31 @@ def test_cleaning_is_done_once_per_generation(cast: Cast, with_secret: Caller, i
     assert AccessToken.objects.get().credential_generation == Client.objects.get(pk=with_secret.client.pk).credential_generation == 2
 
 
-def test_expired_tokens_go_a_day_later_but_not_what_a_refresh_token_needs(cast: Cast, with_secret: Caller, now: datetime) -> None:
-    common = {"application": with_secret.client, "user": cast.owner, "credential_generation": 1}
-    for name, age in (("old", timedelta(days=1, seconds=1)), ("recent", timedelta(hours=23)), ("needed", timedelta(days=9))):
-        row = AccessToken.objects.create(token=name, expires=now - age, scope=name, **common)
-    RefreshToken.objects.create(token="refresh", access_token=row, **common)
-    Grant.objects.create(code="code", expires=now - timedelta(days=2), redirect_uri="https://app.example/cb", scope="", **common)
+def test_what_is_over_goes_a_day_later(cast: Cast, with_secret: Caller, now: datetime) -> None:
+    common = {"application": with_secret.client, "credential_generation": 1}
+    for name, age in (("old", timedelta(days=1, seconds=1)), ("recent", timedelta(hours=23)), ("live", -timedelta(hours=1))):
+        AccessToken.objects.create(token=name, expires=now - age, scope=name, **common)
+        AuthorizationRequest.objects.create(origin=name, parameters={}, expires=now - age, **common)
     assert delete_expired_tokens(now) == 2
-    assert set(AccessToken.objects.values_list("scope", flat=True)) == {"recent", "needed"}
+    assert set(AccessToken.objects.values_list("scope", flat=True)) == {"recent", "live"}
+    assert set(AuthorizationRequest.objects.values_list("origin", flat=True)) == {"recent", "live"}
     assert delete_expired_tokens(now) == 0
+
+
+@pytest.mark.spec("BCP-06")
+@pytest.mark.threat("O06", "O07")
+def test_what_tells_that_a_code_or_refresh_token_is_used_twice_stays_as_long_as_its_family(
+    cast: Cast, with_secret: Caller, now: datetime
+) -> None:
+    common = {"application": with_secret.client, "user": cast.owner, "credential_generation": 1}
+    ages = {"idle": REFRESH_IDLE + timedelta(days=1, seconds=1), "used": REFRESH_IDLE, "alone": timedelta(days=2)}
+    for name, age in ages.items():
+        grant = Grant.objects.create(code=name, expires=now - age, redirect_uri="https://app.example/cb", scope=name, **common)
+        if name != "alone":
+            row = RefreshToken.objects.create(token=name, token_family=grant.family, revoked=now - age, scope=name, **common)
+            RefreshToken.objects.filter(pk=row.pk).update(created=now - age)
+    assert delete_expired_tokens(now) == 3
+    assert list(Grant.objects.values_list("scope", flat=True)) == list(RefreshToken.objects.values_list("scope", flat=True)) == ["used"]
 
 
 def test_expired_tokens_go_in_batches(cast: Cast, with_secret: Caller, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,5 +116,7 @@ def test_expired_tokens_go_in_batches(cast: Cast, with_secret: Caller, now: date
 def test_every_kind_of_token_is_cleaned() -> None:
     from authserver import cleaning, models
 
-    assert {AccessToken, RefreshToken, Grant, IDToken} == {getattr(models, name) for name in models.__all__}
+    lasting = {Consent}  # a person's word, kept until they take it back
+    cleaned = {AccessToken, RefreshToken, Grant, IDToken, AuthorizationRequest}
+    assert cleaned | lasting == {getattr(models, name) for name in models.__all__}
     assert timedelta(hours=1) <= cleaning.KEPT_AFTER_EXPIRY

@@ -331,4 +331,6 @@ def test_metadata_names_methods_and_algorithms_of_every_endpoint(client: Browser
     metadata = client.get("/.well-known/oauth-authorization-server").json()
     for kind in ("token", "revocation", "introspection"):
         assert metadata[f"{kind}_endpoint_auth_signing_alg_values_supported"] == list(CLIENT_ASSERTION_ALGORITHMS)
-        assert set(metadata[f"{kind}_endpoint_auth_methods_supported"]) == {"client_secret_basic", "client_secret_post", "private_key_jwt"}
+        anonymous = set() if kind == "introspection" else {"none"}
+        methods = {"client_secret_basic", "client_secret_post", "private_key_jwt"} | anonymous
+        assert set(metadata[f"{kind}_endpoint_auth_methods_supported"]) == methods

@@ -20,6 +20,7 @@ from registry.actors import job
 from registry.models import PolicyRecord, Scope, ServerSecret, SigningKey
 from registry.signing_keys import ensure_signing_keys, get_keys, rotate_signing_key
 from registry.snapshots import Snapshot
+from tests.authserver.authorization.support import make_app
 from tests.authserver.support import ENDPOINTS, FORM, TOKEN, Caller, assertion_parameters, key, outcome
 from tests.conftest import Cast
 
@@ -55,27 +56,41 @@ def test_metadata_has_what_rfc_8414_requires(metadata: dict[str, Any]) -> None:
 
 
 def test_every_endpoint_that_is_named_answers(client: Browser, metadata: dict[str, Any]) -> None:
+    pages = {"authorization_endpoint": 400, "end_session_endpoint": 302}
     for name, url in metadata.items():
         if name.endswith("_endpoint"):
             answer = client.post(urlsplit(url).path, "a=b", content_type=FORM)
-            assert outcome(answer) in ("400 invalid_request", "401 invalid_client"), name
+            if name in pages:
+                assert answer.status_code == pages[name], name
+            else:
+                assert outcome(answer) in ("400 invalid_request", "401 invalid_client", "401 invalid_token"), name
         if name.endswith("_uri"):
             assert client.get(urlsplit(url).path).status_code == 200, name
 
 
-def test_every_grant_method_and_algorithm_that_is_named_works(metadata: dict[str, Any], caller_by: Call, call: Call) -> None:
+def test_every_grant_method_and_algorithm_that_is_named_works(
+    metadata: dict[str, Any], caller_by: Call, call: Call, cast: Cast, now: datetime
+) -> None:
     for kind in ("token", "revocation", "introspection"):
         path = urlsplit(metadata[f"{kind}_endpoint"]).path
         for method in metadata[f"{kind}_endpoint_auth_methods_supported"]:
-            caller = caller_by(method)
-            assert outcome(call(path, *caller.credentials())) == "200", (kind, method)
+            if method == "none":
+                caller = make_app(cast.organization, now, method)
+                wanted = {"token": "400 unauthorized_client", "revocation": "200"}[kind]  # it asks for client_credentials
+            else:
+                caller, wanted = caller_by(method), "200"
+            assert outcome(call(path, *caller.credentials())) == wanted, (kind, method)
         for algorithm in metadata[f"{kind}_endpoint_auth_signing_alg_values_supported"]:
             caller = caller_by("private_key_jwt", signing_key=key(algorithm), token_endpoint_auth_signing_alg=algorithm)
             assert outcome(call(path, assertion_parameters(caller.assertion()))) == "200", (kind, algorithm)
-    caller = caller_by("client_secret_basic")
-    for grant_type in metadata["grant_types_supported"]:
+    grants = ["authorization_code", "refresh_token", "client_credentials"]
+    caller = caller_by("client_secret_basic", grant_types=grants, redirect_uris=["https://app.example/cb"])
+    assert metadata["grant_types_supported"] == grants
+    for grant_type, missing in zip(grants, ("code", "refresh_token", None), strict=True):
         parameters, headers = caller.credentials()
-        assert outcome(call(TOKEN, {"grant_type": grant_type, **parameters}, headers)) == "200", grant_type
+        answer = call(TOKEN, {"grant_type": grant_type, **parameters}, headers)
+        assert outcome(answer) == ("200" if missing is None else "400 invalid_request"), grant_type
+        assert missing is None or f"The parameter {missing} is missing" in answer.json()["error_description"]
 
 
 def test_nothing_works_that_is_not_named(metadata: dict[str, Any], with_secret: Caller, call_as: Call) -> None:
@@ -93,7 +108,9 @@ def test_nothing_works_that_is_not_named(metadata: dict[str, Any], with_secret: 
 
 def test_every_scope_that_is_named_exists_and_is_not_retired(client: Browser, cast: Cast) -> None:
     Scope.objects.create(name="old", title="Old", is_retired=True)
-    assert client.get(METADATA).json()["scopes_supported"] == ["bookings.read", "bookings.write"]
+    named = client.get(METADATA).json()["scopes_supported"]
+    assert named == sorted(Scope.objects.filter(is_retired=False).values_list("name", flat=True))
+    assert {"bookings.read", "openid", "offline_access"} < set(named)
 
 
 def test_metadata_follows_the_policy(client: Browser, db: None) -> None:
@@ -101,7 +118,7 @@ def test_metadata_follows_the_policy(client: Browser, db: None) -> None:
     PolicyRecord.objects.create(organization=None, values=values)
     document = client.get(METADATA).json()
     assert document["token_endpoint_auth_methods_supported"] == ["client_secret_basic"]
-    assert document["grant_types_supported"] == []
+    assert document["grant_types_supported"] == ["authorization_code"]
     assert "token_endpoint_auth_signing_alg_values_supported" not in document
 
 
@@ -207,9 +224,10 @@ def test_published_keys_are_public_and_usable(client: Browser, db: None, now: da
     ensure_signing_keys(job("test"), now=now)
     document = client.get(JWKS).json()
     keys = parse_jwk_set(document).keys
-    assert {key.alg for key in keys} == {"ES256", "RS256"}
+    assert [key.alg for key in keys].count(None) == 2  # Ed25519, which signs under two names
+    assert {key.alg for key in keys} == {"ES256", "RS256", "PS256", None}
     assert all(member.keys().isdisjoint({"d", "p", "q", "dp", "dq", "qi", "oth", "k"}) for member in document["keys"])
-    assert len({key.kid for key in keys}) == len(keys) == 4
+    assert len({key.kid for key in keys}) == len(keys) == 8
 
 
 def test_a_rotated_key_stays_published_for_a_week(client: Browser, db: None, now: datetime) -> None:

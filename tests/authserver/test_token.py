@@ -30,9 +30,7 @@ ODD_RESOURCES = (
 )
 
 
-@pytest.mark.parametrize(
-    "grant_type", ["password", "implicit", "authorization_code", "refresh_token", "urn:x", "CLIENT_CREDENTIALS", "x" * 9000]
-)
+@pytest.mark.parametrize("grant_type", ["password", "implicit", "urn:x", "CLIENT_CREDENTIALS", "x" * 9000])
 def test_a_grant_that_is_not_offered_is_refused(with_secret: Caller, call_as: Call, grant_type: str) -> None:
     assert outcome(call_as(with_secret, TOKEN, grant_type=grant_type)) == "400 unsupported_grant_type"
 
@@ -45,6 +43,8 @@ def test_a_request_without_grant_type_is_malformed(with_secret: Caller, post_for
 def test_a_client_gets_only_the_grants_it_registered(caller_by: Call, call_as: Call) -> None:
     caller = caller_by("client_secret_basic", grant_types=["authorization_code"], redirect_uris=["https://app.example/cb"])
     assert outcome(call_as(caller, TOKEN)) == "400 unauthorized_client"
+    for grant_type in ("authorization_code", "refresh_token"):
+        assert outcome(call_as(caller_by("client_secret_basic"), TOKEN, grant_type=grant_type)) == "400 unauthorized_client"
 
 
 def test_a_token_answer_says_what_was_granted(with_secret: Caller, call_as: Call) -> None:

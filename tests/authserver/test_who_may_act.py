@@ -23,10 +23,12 @@ GONE = {OrgState.SUSPENDED, OrgState.REJECTED, OrgState.CLOSED}
 OK, MAY_NOT, REFUSED = "200", "400 unauthorized_client", "401 invalid_client"
 
 # Which URLs ask the gate, and why the others need not.
-GATED = {"token", "introspect"}
+GATED = {"token", "introspect", "authorize", "interaction", "par", "userinfo"}
 NOT_GATED = {
     "revoke": "giving up a token needs no permission",
+    "logout": "ending one's own session needs no permission of an app",
     "jwks": "public",
+    "openid-configuration": "public",
     "oauth-authorization-server": "public",
 }
 

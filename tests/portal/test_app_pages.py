@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client as Browser
 from django.urls import reverse
 from pytest_django.asserts import assertContains, assertNotContains, assertRedirects
@@ -323,8 +324,8 @@ def test_access_counts_credentials_scopes_and_grants(cast: Cast, make_client: Ca
     assert codes(client, now) == (set(), {"scope_waiting", "secret_ending"})
     assert codes(client, now + timedelta(days=2)) == ({"secret_missing"}, {"scope_waiting"})
     site = make_client(grant_types=["authorization_code"], redirect_uris=["https://a.example/cb"], token_endpoint_auth_method="none")
-    assert codes(site, now)[0] == {"grant_not_served"}
-    assert describe_access(site, now).can is False
+    assert codes(site, now) == (set(), set())
+    assert describe_access(site, now).can is True
 
 
 def test_access_follows_the_keys_at_a_key_address(cast: Cast, make_client: Callable[..., Client], now: datetime) -> None:
@@ -348,10 +349,10 @@ def test_the_page_shows_declared_beside_effective_with_the_rule(
     assertContains(response, "scope=bookings.read")
 
 
-def test_an_app_for_people_says_that_sign_in_is_not_served_yet(
+def test_an_app_for_people_is_told_where_discovery_is_and_gets_no_command_that_would_fail(
     viewer: Browser, make_client: Callable[..., Client], app_url: Callable[..., str]
 ) -> None:
-    client = make_client(grant_types=["authorization_code"], redirect_uris=["https://a.example/cb"])
-    response = viewer.get(app_url("app", client))
-    assertContains(response, "does not serve sign-in for people yet")
+    site = make_client(grant_types=["authorization_code"], redirect_uris=["https://a.example/cb"])
+    response = viewer.get(app_url("app", site))
+    assertContains(response, f"{settings.ISSUER}/.well-known/openid-configuration")
     assertNotContains(response, "Get a token")

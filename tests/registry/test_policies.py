@@ -37,6 +37,7 @@ def test_there_is_one_record_for_all_and_one_per_organization(cast):
 
 def test_the_scope_rules_hold_every_scope(cast, django_assert_num_queries):
     Scope.objects.create(name="old", is_retired=True)
+    Scope.objects.exclude(name__in=("bookings.read", "bookings.write", "old")).delete()
     with django_assert_num_queries(1):
         rules = get_scope_rules()
     assert {name: (rule.is_sensitive, rule.is_retired) for name, rule in rules.items()} == {

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 STOCK = {"exchange": 15, "refresh": 18}
 
 
-@pytest.mark.parametrize(("method", "exchange", "refresh"), [("client_secret_basic", 10, 11), ("private_key_jwt", 10, 11), ("none", 9, 10)])
+@pytest.mark.parametrize(("method", "exchange", "refresh"), [("client_secret_basic", 8, 9), ("private_key_jwt", 9, 10), ("none", 8, 9)])
 def test_exchange_and_refresh_cost_less_than_stock(
     new_app: Callable[..., Caller], cast: Cast, method: str, exchange: int, refresh: int
 ) -> None:
