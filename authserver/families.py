@@ -14,6 +14,7 @@ from uuid import UUID
 from django.db import transaction
 from oauth2_provider.models import set_token_value
 
+from authserver.authorization.authentication import SignedIn
 from authserver.authorization.parameters import AuthorizationParameters
 from authserver.models import AccessToken, AuthorizationRequest, Grant, RefreshToken
 from authserver.tokens import generate_access_token, generate_refresh_token
@@ -25,7 +26,7 @@ CODE_LIFETIME: Final = timedelta(seconds=60)
 REFRESH_IDLE: Final = timedelta(days=30)
 
 
-def issue_code(row: AuthorizationRequest, parameters: AuthorizationParameters, user: User, auth_time: int, *, now: datetime) -> str:
+def issue_code(row: AuthorizationRequest, parameters: AuthorizationParameters, signed_in: SignedIn, *, now: datetime) -> str:
     """Use up a request and return the code for it. Raises InvalidRequestUri when it was used up before (PAR-11)."""
     with transaction.atomic():
         if not AuthorizationRequest.objects.filter(pk=row.pk, consumed_at=None).update(consumed_at=now):
@@ -33,7 +34,7 @@ def issue_code(row: AuthorizationRequest, parameters: AuthorizationParameters, u
         code = random_credential("cac")
         Grant.objects.create(
             application=row.application,
-            user=user,
+            user=signed_in.user,
             code=code,
             expires=now + CODE_LIFETIME,
             redirect_uri=parameters.redirect_uri,
@@ -41,8 +42,10 @@ def issue_code(row: AuthorizationRequest, parameters: AuthorizationParameters, u
             code_challenge=parameters.code_challenge,
             code_challenge_method=Grant.CODE_CHALLENGE_S256,
             nonce=parameters.nonce,
-            claims=" ".join(sorted(parameters.claims.get("id_token", {}))),
-            auth_time=auth_time,
+            claims=" ".join(parameters.claims.names),
+            auth_time=int(signed_in.auth_time),
+            acr=signed_in.context(parameters.preferred_contexts),
+            amr=" ".join(signed_in.methods),
         )
         return code
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -13,6 +13,8 @@ from typing import Any, Final
 from allauth.account.models import EmailAddress
 from django.conf import settings
 
+from authserver.authorization.claims import SCOPE_OF_CLAIM
+from authserver.models import Grant
 from protocol.jose import issue_jwt
 from registry.models import Client, SigningKey, User
 from registry.registration_policy import RegistrationPolicy
@@ -23,33 +25,28 @@ _HASHES: Final = {"256": hashlib.sha256, "384": hashlib.sha384, "512": hashlib.s
 
 
 def issue_id_token(
-    user: User,
-    client: Client,
-    policy: RegistrationPolicy,
-    *,
-    access_token: str,
-    auth_time: int,
-    nonce: str,
-    asked: Mapping[str, Any],
-    now: datetime,
+    head: Grant, client: Client, policy: RegistrationPolicy, *, access_token: str, nonce: str, entitled: Collection[str], now: datetime
 ) -> str:
-    """Return an ID token for `user` and `client`, signed with the algorithm that the client registered.
+    """Return an ID token about the person of `head` for `client`, signed with the algorithm that the client registered.
 
-    `asked` are claims about the person that the request asked for and its scopes allow (OpenID Connect Core, 5.5).
+    Claims about the person are there when the request named them and the client is still entitled to them (OpenID Connect Core, 5.5).
     """
+    user: User = head.user
     algorithm = client.metadata.get("id_token_signed_response_alg", "RS256")
     seconds = int(now.timestamp())
     claims: dict[str, Any] = {
-        **asked,
+        **claims_about(user, allowed_claims(head, "id_token", entitled)),
         "iss": settings.ISSUER,
         "sub": str(user.sub),
         "aud": client.client_id,
         "iat": seconds,
         "exp": seconds + LIFETIME_SECONDS,
-        "auth_time": auth_time,
+        "auth_time": head.auth_time,
         "jti": str(uuid.uuid4()),
         "at_hash": at_hash(access_token, algorithm),
         **({"nonce": nonce} if nonce else {}),
+        **({"acr": head.acr} if head.acr else {}),
+        **({"amr": head.amr.split()} if head.amr else {}),
         **({"org_id": str(client.organization.org_id)} if policy.org_id_in_id_token else {}),
     }
     # RFC 9864: EdDSA is the older name of Ed25519; a client that registered it is answered under that name.
@@ -64,12 +61,23 @@ def at_hash(access_token: str, algorithm: str) -> str:
     return base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
 
 
-def claims_about(user: User, scopes: Collection[str]) -> dict[str, Any]:
-    """Return the claims about a person that `scopes` allow (OpenID Connect Core, 5.1, 5.4)."""
-    claims: dict[str, Any] = {"sub": str(user.sub)}
-    if "profile" in scopes and user.name:
+def claims_of_scopes(scopes: Collection[str]) -> set[str]:
+    """Return the names of the claims about a person that `scopes` allow (OpenID Connect Core, 5.4)."""
+    return {name for name, scope in SCOPE_OF_CLAIM.items() if scope in scopes}
+
+
+def allowed_claims(head: Grant, place: str, entitled: Collection[str]) -> set[str]:
+    """Return the names of the claims that the request of `head` named for `place` and that `entitled` still allows."""
+    return claims_of_scopes(entitled).intersection(head.asked_claims(place))
+
+
+def claims_about(user: User, names: Collection[str]) -> dict[str, Any]:
+    """Return the claims called `names` about a person, as far as they are known (OpenID Connect Core, 5.1)."""
+    claims: dict[str, Any] = {}
+    if "name" in names and user.name:
         claims["name"] = user.name
-    if "email" in scopes:
-        verified = EmailAddress.objects.filter(user=user, email__iexact=user.email, verified=True).exists()
-        claims |= {"email": user.email, "email_verified": verified}
+    if "email" in names:
+        claims["email"] = user.email
+    if "email_verified" in names:
+        claims["email_verified"] = EmailAddress.objects.filter(user=user, email__iexact=user.email, verified=True).exists()
     return claims

@@ -37,3 +37,8 @@ URL_LIMIT: Final = 2048
 # Tolerance for other people's clocks, in seconds (threats.md J15).
 CLOCK_LEEWAY: Final = 60
 CLIENT_ASSERTION_LIFETIME: Final = 300
+
+# Authentication context classes: OpenID Connect EAP ACR Values 1.0, and the REFEDS Multi-Factor Authentication Profile; the stronger first.
+PHISHING_RESISTANT: Final = "phr"
+MULTI_FACTOR: Final = "https://refeds.org/profile/mfa"
+ACR_VALUES: Final = (PHISHING_RESISTANT, MULTI_FACTOR)

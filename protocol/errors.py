@@ -173,6 +173,13 @@ class ConsentRequired(OAuthError):
     default_description = "The person has to consent."
 
 
+class UnmetAuthenticationRequirements(OAuthError):
+    """The person did not sign in as strongly as the app requires (OpenID Connect Core Unmet Authentication Requirements 1.0, 2)."""
+
+    code, status = "unmet_authentication_requirements", 400
+    default_description = "The person cannot sign in as strongly as this app requires."
+
+
 class InvalidToken(OAuthError):
     """The bearer token is missing, expired, revoked or malformed (RFC 6750, 3.1)."""
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from protocol.constants import ACR_VALUES
 from registry.registration_policy import RegistrationPolicy
 
-CLAIMS: Final = ("sub", "name", "email", "email_verified", "iss", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "org_id")
+CLAIMS: Final = (
+    *("sub", "name", "email", "email_verified"),
+    *("iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "org_id"),
+)
 
 
 def build_authorization_server_metadata(
@@ -51,6 +55,7 @@ def build_openid_provider_metadata(
         **build_authorization_server_metadata(issuer, policy, endpoints, scopes),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(policy.id_token_algorithms),
+        "acr_values_supported": list(ACR_VALUES),
         "claims_supported": list(CLAIMS),
         "claims_parameter_supported": True,
         "claim_types_supported": ["normal"],

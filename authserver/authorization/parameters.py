@@ -7,23 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from protocol.errors import (
-    InvalidJson,
-    InvalidRequest,
-    InvalidScope,
-    UnauthorizedClient,
-    UnsupportedResponseType,
-)
-from protocol.strict_json import parse_json_object
+from authserver.authorization.claims import CLAIMS_LIMIT, NO_CLAIMS, RequestedClaims, read_claims
+from protocol.errors import InvalidRequest, InvalidScope, UnauthorizedClient, UnsupportedResponseType
 from registry.models import Client
 
 RESPONSE_MODES: Final = ("query", "form_post")
 PROMPTS: Final = ("none", "login", "consent")
 TEXT_LIMIT: Final = 2048
-CLAIMS_LIMIT: Final = 8 * 1024
 # RFC 7636, 4.2: the base64url SHA-256 of the verifier.
 _S256_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _NO_TEXT = re.compile(r"[\0\ud800-\udfff]")
@@ -43,7 +36,7 @@ class RedirectUriUnproven(InvalidRequest):
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationParameters:
-    """A checked request. Times are in seconds; `claims` is the parsed claims parameter (OpenID Connect Core, 5.5)."""
+    """A checked request. Times are in seconds."""
 
     client_id: str
     redirect_uri: str
@@ -57,23 +50,27 @@ class AuthorizationParameters:
     login_hint: str = ""
     id_token_hint: str = ""
     acr_values: tuple[str, ...] = ()
-    claims: Mapping[str, Any] = field(default_factory=dict)
+    claims: RequestedClaims = NO_CLAIMS
 
     def as_json(self) -> dict[str, Any]:
         """Return the parameters as JSON members, for the row that keeps them."""
         return asdict(self)
 
     @property
-    def named_subjects(self) -> frozenset[str]:
-        """Return the subjects that the claims parameter asks for: the answer may only be about such a one (OpenID Connect Core, 5.5.1)."""
-        asked = [self.claims.get(place, {}).get("sub") for place in ("userinfo", "id_token")]
-        return frozenset(str(claim["value"]) for claim in asked if isinstance(claim, dict) and "value" in claim)
+    def consent_scopes(self) -> tuple[str, ...]:
+        """Return the scopes that the person is asked to allow: those of the request and of the claims that it names one by one."""
+        return tuple(dict.fromkeys((*self.scope, *self.claims.scopes)))
+
+    @property
+    def preferred_contexts(self) -> tuple[str, ...]:
+        """Return the authentication context classes that the app would like, the most wanted first."""
+        return (*self.claims.wanted_contexts, *self.acr_values)
 
     @classmethod
     def from_json(cls, members: Mapping[str, Any]) -> AuthorizationParameters:
         """Return the parameters that `as_json` wrote."""
         lists = {name: tuple(members[name]) for name in ("scope", "prompt", "acr_values")}
-        return cls(**{**members, **lists})
+        return cls(**{**members, **lists, "claims": RequestedClaims.from_json(members["claims"])})
 
 
 def check_text(raw: Mapping[str, str]) -> None:
@@ -118,7 +115,7 @@ def read_parameters(raw: Mapping[str, str], client: Client, entitled: Collection
         login_hint=raw.get("login_hint", ""),
         id_token_hint=raw.get("id_token_hint", ""),
         acr_values=tuple(raw.get("acr_values", "").split()),
-        claims=_read_claims(raw),
+        claims=read_claims(raw["claims"], entitled) if "claims" in raw else NO_CLAIMS,
     )
 
 
@@ -178,15 +175,3 @@ def _read_max_age(raw: Mapping[str, str], client: Client) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) <= 10):
         raise InvalidRequest("max_age must be a whole number of seconds.", members=("max_age",))
     return int(text)
-
-
-def _read_claims(raw: Mapping[str, str]) -> dict[str, Any]:
-    if "claims" not in raw:
-        return {}
-    try:
-        claims = parse_json_object(raw["claims"], max_bytes=CLAIMS_LIMIT)
-    except InvalidJson as error:
-        raise InvalidRequest(f"claims: {error.description}", members=("claims",)) from error
-    if not all(isinstance(claims.get(place, {}), dict) for place in ("userinfo", "id_token")):
-        raise InvalidRequest("claims must hold objects under userinfo and id_token.", members=("claims",))
-    return claims

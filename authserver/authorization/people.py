@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 
+from authserver.authorization.authentication import SignedIn
 from authserver.authorization.parameters import AuthorizationParameters
 from authserver.consents import has_consented
 from authserver.models import AuthorizationRequest
-from protocol.errors import AccessDenied, InvalidJwt, InvalidRequest, InvalidRequestUri, LoginRequired, UnauthorizedClient
+from protocol.errors import (
+    AccessDenied,
+    InvalidJwt,
+    InvalidRequest,
+    InvalidRequestUri,
+    LoginRequired,
+    UnauthorizedClient,
+    UnmetAuthenticationRequirements,
+)
 from protocol.jose import parse_jwk_set, verify_jwt
 from protocol.jose.purposes import ID_TOKEN
 from registry.gate import Action, client_may_act
@@ -29,14 +35,6 @@ class Need(Enum):
     SIGN_IN_AGAIN = "sign in again"
     CONSENT = "consent"
     NOTHING = "nothing"
-
-
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """Who is signed in, and since when, in seconds and parts of one."""
-
-    user: User
-    auth_time: float
 
 
 def open_request(reference: UUID, *, now: datetime) -> AuthorizationRequest:
@@ -69,9 +67,12 @@ def next_need(row: AuthorizationRequest, parameters: AuthorizationParameters, si
         return Need.SIGN_IN
     if _must_sign_in_again(row, parameters, signed_in, now):
         return Need.SIGN_IN_AGAIN
+    _check_context(parameters, signed_in)
     _check_subject(parameters, client, signed_in.user, now)
     _check_test_stage(client, signed_in.user)
-    return Need.NOTHING if "consent" not in parameters.prompt and has_consented(signed_in.user, client, parameters.scope) else Need.CONSENT
+    if "consent" not in parameters.prompt and has_consented(signed_in.user, client, parameters.consent_scopes):
+        return Need.NOTHING
+    return Need.CONSENT
 
 
 def _must_sign_in_again(row: AuthorizationRequest, parameters: AuthorizationParameters, signed_in: SignedIn, now: datetime) -> bool:
@@ -79,15 +80,25 @@ def _must_sign_in_again(row: AuthorizationRequest, parameters: AuthorizationPara
     if signed_in.auth_time >= row.created.timestamp():
         return False
     is_too_old = parameters.max_age is not None and now.timestamp() - signed_in.auth_time > parameters.max_age
-    return "login" in parameters.prompt or is_too_old
+    return "login" in parameters.prompt or is_too_old or not _reaches(parameters, signed_in)
+
+
+def _reaches(parameters: AuthorizationParameters, signed_in: SignedIn) -> bool:
+    """Say whether the sign-in is of a class that the app cannot do without (OpenID Connect Core, 5.5.1.1)."""
+    essential = parameters.claims.essential_contexts
+    return not essential or not set(essential).isdisjoint(signed_in.contexts)
+
+
+def _check_context(parameters: AuthorizationParameters, signed_in: SignedIn) -> None:
+    if not _reaches(parameters, signed_in):
+        raise UnmetAuthenticationRequirements
 
 
 def _check_subject(parameters: AuthorizationParameters, client: Client, user: User, now: datetime) -> None:
     """Refuse to answer about another person than the one that the app named (OpenID Connect Core, 3.1.2.1 and 5.5.1)."""
-    named = set(parameters.named_subjects)
-    if parameters.id_token_hint:
-        named.add(subject_of_hint(parameters.id_token_hint, client, now=now))
-    if named - {str(user.sub)}:
+    own, named = str(user.sub), parameters.claims.subjects
+    hinted = subject_of_hint(parameters.id_token_hint, client, now=now) if parameters.id_token_hint else own
+    if hinted != own or (named and own not in named):
         raise LoginRequired("The app asks about another person than the one who is signed in.")
 
 
@@ -109,9 +120,3 @@ def subject_of_hint(hint: str, client: Client, *, now: datetime) -> str:
     if client.client_id not in (audience if isinstance(audience, list) else [audience]):
         raise InvalidRequest("id_token_hint was issued to another app.", members=("id_token_hint",))
     return str(verified.claims["sub"])
-
-
-def authentication_time(session: Mapping[str, Any]) -> float | None:
-    """Return when the person proved who they are in this session, in seconds, from the records that allauth keeps."""
-    times = [record["at"] for record in session.get("account_authentication_methods", []) if "at" in record]
-    return max(times, default=None)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from authserver.families import issue_access_token, issue_refresh_token, wants_refresh_token
-from authserver.id_tokens import claims_about, issue_id_token
+from authserver.id_tokens import issue_id_token
 from authserver.models import Grant
 from authserver.tokens import policy_for_tokens, token_lifetime
 from protocol.errors import InvalidRequest, UnauthorizedClient
@@ -57,11 +57,7 @@ def issue_tokens(head: Grant, client: Client, scopes: list[str], *, refreshable:
     if wants_refresh_token(client, refreshable):
         answer["refresh_token"] = issue_refresh_token(head, client, refreshable)
     if "openid" in granted:
-        about = claims_about(head.user, granted) if head.claims else {}
-        asked = {name: about[name] for name in head.claims.split() if name in about}
-        answer["id_token"] = issue_id_token(
-            head.user, client, policy, access_token=value, auth_time=head.auth_time, nonce=nonce, asked=asked, now=now
-        )
+        answer["id_token"] = issue_id_token(head, client, policy, access_token=value, nonce=nonce, entitled=entitled, now=now)
     return answer
 
 

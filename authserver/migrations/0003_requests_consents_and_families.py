@@ -106,6 +106,20 @@ class Migration(migrations.Migration):
             name="auth_time",
             field=models.BigIntegerField(default=0, help_text="When the person signed in, in seconds."),
         ),
+        migrations.AddField(
+            model_name="grant",
+            name="acr",
+            field=models.CharField(blank=True, default="", help_text="The class of the sign-in.", max_length=255),
+            preserve_default=False,
+        ),
+        migrations.AddField(
+            model_name="grant",
+            name="amr",
+            field=models.CharField(
+                blank=True, default="", help_text="The methods of the sign-in, separated by spaces.", max_length=255
+            ),
+            preserve_default=False,
+        ),
         migrations.AddField(model_name="grant", name="used_at", field=models.DateTimeField(null=True)),
         migrations.AddField(
             model_name="grant",

@@ -53,12 +53,18 @@ class Grant(BelongsToGeneration, AbstractGrant):
     code = CodeDigestField(max_length=DIGEST_LENGTH)
     family = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     auth_time = models.BigIntegerField(default=0, help_text="When the person signed in, in seconds.")
+    acr = models.CharField(max_length=255, blank=True, help_text="The class of the sign-in.")
+    amr = models.CharField(max_length=255, blank=True, help_text="The methods of the sign-in, separated by spaces.")
     used_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True, help_text="When everything that descends from the code was ended.")
 
     class Meta(AbstractGrant.Meta):
         constraints = [models.UniqueConstraint(fields=["code"], name="code_once")]
         indexes = [models.Index(fields=["expires"]), models.Index(fields=["application", "credential_generation"])]
+
+    def asked_claims(self, place: str) -> list[str]:
+        """Return the claims about the person that the request named one by one for `place`: id_token or userinfo."""
+        return [name for where, name in (claim.split(".") for claim in self.claims.split()) if where == place]
 
 
 class IDToken(BelongsToGeneration, AbstractIDToken):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
+from allauth.account.authentication import get_authentication_records
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -15,9 +16,10 @@ from django.views.decorators.csrf import csrf_exempt
 
 from authserver.authorization import people
 from authserver.authorization.answers import answer, answer_error, form_target
+from authserver.authorization.authentication import SignedIn, read_sign_in
 from authserver.authorization.differences import nearest, show_difference
 from authserver.authorization.parameters import AuthorizationParameters, RedirectUriUnproven, check_text
-from authserver.authorization.people import Need, SignedIn
+from authserver.authorization.people import Need
 from authserver.authorization.requests import RefusedAfterProof, find_pushed_request, is_pushed, keep_request, prove_request
 from authserver.consents import remember_consent
 from authserver.families import issue_code
@@ -34,7 +36,7 @@ from protocol.errors import (
     PayloadTooLarge,
     UnsupportedMediaType,
 )
-from registry.actors import Actor, person
+from registry.actors import person
 from registry.models import Scope, User
 
 
@@ -90,17 +92,10 @@ def error_page(request: HttpRequest, error: OAuthError) -> HttpResponse:
 
 
 def signed_in_person(request: HttpRequest) -> SignedIn | None:
-    """Return who is signed in, and since when; a session without a record of that counts as not signed in.
-
-    allauth keeps one record per session: a password just given for another account, whose second step is still open, stands beside the
-    person who is signed in. It says nothing about them.
-    """
-    auth_time = people.authentication_time(request.session)
-    if not isinstance(request.user, User) or auth_time is None:
+    """Return who is signed in, and how; a session without a record of that counts as not signed in."""
+    if not isinstance(request.user, User):
         return None
-    if request.session.get("account_authentication_methods_user", str(request.user.pk)) != str(request.user.pk):
-        return None
-    return SignedIn(request.user, auth_time)
+    return read_sign_in(request.user, get_authentication_records(request, request.user))
 
 
 class InteractionView(View):
@@ -151,13 +146,14 @@ class InteractionView(View):
     ) -> HttpResponse:
         """Show what the app asks for, or take the person's leave."""
         if request.method == "POST":
-            remember_consent(signed_in.user, row.application, parameters.scope, _actor(request, signed_in.user), now=timezone.now())
+            actor = person(signed_in.user, request_id=getattr(request, "request_id", ""))
+            remember_consent(signed_in.user, row.application, parameters.consent_scopes, actor, now=timezone.now())
             return _finish(request, row, parameters, signed_in)
-        known = {scope.name: scope for scope in Scope.objects.filter(name__in=parameters.scope)}
+        known = {scope.name: scope for scope in Scope.objects.filter(name__in=parameters.consent_scopes)}
         context = {
             "client": row.application,
             "organization": row.application.organization,
-            "scopes": [known[name] for name in parameters.scope if name in known],
+            "scopes": [known[name] for name in parameters.consent_scopes if name in known],
             "returns_to": form_target(parameters.redirect_uri),
         }
         response = render(request, "authorize/consent.html", context)
@@ -173,12 +169,8 @@ def _to_sign_in(url_name: str, row: AuthorizationRequest, parameters: Authorizat
     return HttpResponseRedirect(f"{reverse(url_name)}?{urlencode(query)}")
 
 
-def _actor(request: HttpRequest, user: User) -> Actor:
-    return person(user, request_id=getattr(request, "request_id", ""))
-
-
 def _finish(request: HttpRequest, row: AuthorizationRequest, parameters: AuthorizationParameters, signed_in: SignedIn) -> HttpResponse:
-    code = issue_code(row, parameters, signed_in.user, int(signed_in.auth_time), now=timezone.now())
+    code = issue_code(row, parameters, signed_in, now=timezone.now())
     return answer(request, parameters.redirect_uri, parameters.response_mode, parameters.state, {"code": code})
 
 

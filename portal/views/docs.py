@@ -122,6 +122,10 @@ ADVICE: Final[dict[str, tuple[_StrPromise, _StrPromise]]] = {
         _("This server does not serve that response type."),
         _("Use code."),
     ),
+    "unmet_authentication_requirements": (
+        _("The app asks for a stronger sign-in than this person has here."),
+        _("The person sets up two-step sign-in or a passkey in their account and tries again."),
+    ),
     "unsupported_parameter": (_("This server does not support a parameter of the request."), _("Leave it out.")),
 }
 

@@ -32,11 +32,12 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 Answer = Any
 
 
-def sign_in(browser: Browser, user: User, *, ago: float = 5) -> None:
-    """Sign `user` in, `ago` seconds before now, as allauth leaves it behind."""
+def sign_in(browser: Browser, user: User, *, ago: float = 5, records: Any = ({"method": "password"},)) -> None:
+    """Sign `user` in, `ago` seconds before now, as allauth leaves it behind; `records` are the methods."""
     browser.force_login(user)
     session = browser.session
-    session["account_authentication_methods"] = [{"method": "password", "at": time.time() - ago}]
+    session["account_authentication_methods"] = [{"at": time.time() - ago, **record} for record in records]
+    session["account_authentication_methods_user"] = str(user.pk)
     session.save()
 
 

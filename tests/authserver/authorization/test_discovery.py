@@ -8,8 +8,9 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from tests.authserver.authorization.support import AUTHORIZE, CALLBACK, Flow, parameters, request_object, said
+from tests.authserver.authorization.support import AUTHORIZE, CALLBACK, Flow, parameters, request_object, said, sign_in
 from tests.authserver.support import FORM, Caller, assertion_parameters, key, outcome
+from tests.conftest import Cast
 
 OPENID, OAUTH = "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"
 
@@ -95,10 +96,11 @@ def test_every_client_authentication_that_is_named_works_for_people_too(
         assert outcome(flow.browser.post("/oauth/par", body, content_type=FORM)) == "201", algorithm
 
 
-def test_the_claims_that_are_named_can_be_had(flow: Flow, document: dict[str, Any]) -> None:
+def test_the_claims_that_are_named_can_be_had(flow: Flow, cast: Cast, document: dict[str, Any]) -> None:
     import base64
     import json
 
+    sign_in(flow.browser, cast.owner, records=[{"method": "password"}, {"method": "mfa", "type": "totp"}])
     tokens = flow.tokens(scope="openid profile email", claims='{"id_token":{"email":null,"name":null,"email_verified":null}}')
     middle = tokens["id_token"].split(".")[1]
     claims = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))

@@ -86,17 +86,6 @@ def test_the_policy_decides_about_org_id(flow: Flow) -> None:
     assert "org_id" not in read(flow, flow.tokens()["id_token"], "ES256").claims
 
 
-def test_claims_that_were_asked_for_are_there_as_far_as_the_scopes_allow(flow: Flow, cast: Cast) -> None:
-    asked = json.dumps(
-        {"id_token": {"email": None, "name": {"essential": True}, "org_id": {"value": "forged"}, "iss": {"value": "x"}, "sub": None}}
-    )
-    claims = read(flow, flow.tokens(scope="openid email", claims=asked)["id_token"], "ES256").claims
-    assert claims["email"] == cast.owner.email
-    assert "name" not in claims
-    assert claims["org_id"] == str(cast.organization.org_id)
-    assert claims["sub"] == str(cast.owner.sub)
-
-
 def test_a_rotated_key_still_verifies_what_it_signed(flow: Flow, now: datetime) -> None:
     old = flow.tokens()["id_token"]
     upcoming = {key["kid"] for key in get_keys("protocol").public_jwks["keys"]}

@@ -16,6 +16,7 @@ from django.db import connection
 from django.test import RequestFactory
 from django.utils import timezone
 
+from authserver.authorization.authentication import SignedIn
 from authserver.authorization.parameters import AuthorizationParameters
 from authserver.authorization.requests import prove_request
 from authserver.families import issue_access_token, issue_code, issue_refresh_token, revoke
@@ -127,7 +128,7 @@ def test_a_request_gives_one_code(app: Caller, cast: Cast, now: datetime, rounds
 
     def answer(row: AuthorizationRequest) -> ANSWER:
         try:
-            return {"code": issue_code(row, parameters, cast.owner, 1, now=timezone.now())}
+            return {"code": issue_code(row, parameters, SignedIn(cast.owner, 1.0), now=timezone.now())}
         except OAuthError as error:
             return {"error": error.code}
 
