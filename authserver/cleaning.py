@@ -34,7 +34,7 @@ def delete_tokens_of_ended_generations() -> int:
 
 
 def delete_expired_tokens(now: datetime) -> int:
-    """Delete what ended a day ago: requests, access tokens, refresh tokens, and codes whose family has none left; return how many rows.
+    """Delete requests that are over, and what ended a day ago: tokens, and codes whose family has none left; return how many rows.
 
     Used refresh tokens stay as long as unused ones would, so that using one twice is noticed (RFC 9700, 4.14.2).
     """
@@ -43,7 +43,7 @@ def delete_expired_tokens(now: datetime) -> int:
     return sum(
         _delete_in_batches(rows)
         for rows in (
-            AuthorizationRequest.objects.filter(expires__lt=limit),
+            AuthorizationRequest.objects.filter(expires__lt=now),
             AccessToken.objects.filter(expires__lt=limit),
             RefreshToken.objects.filter(created__lt=limit - REFRESH_IDLE),
             Grant.objects.filter(~Exists(family_lives), expires__lt=limit),

@@ -1,4 +1,4 @@
-"""Counting failed client authentications, so that guessing and flooding stop early (threats.md R15).
+"""Counting failed client authentications and started sign-ins, so that guessing and flooding stop early (threats.md R15, S11).
 
 Each process counts for itself, in memory: good requests cost nothing, a refused one costs no query, and no cache can be missing.
 """
@@ -16,10 +16,11 @@ from protocol.errors import TooManyRequests
 WINDOW_SECONDS: Final = 60
 FAILURES_PER_CLIENT: Final = 30
 FAILURES_PER_SOURCE: Final = 60
+SIGN_INS_PER_SOURCE: Final = 300
 NAMES_REMEMBERED: Final = 10_000
 
 
-class FailureCounter:
+class WindowCounter:
     """Counts per name in windows of WINDOW_SECONDS, for a bounded number of names (threats.md S11)."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -28,7 +29,7 @@ class FailureCounter:
         self._lock = threading.Lock()
 
     def count(self, kind: str, name: str) -> int:
-        """Count one failure and return how many there were in this window."""
+        """Count one and return how many there were in this window."""
         now, key = self._monotonic(), (kind, name[:200])
         with self._lock:
             started, count = self._counts.pop(key, (now, 0))
@@ -45,7 +46,8 @@ class FailureCounter:
             self._counts.clear()
 
 
-failures: Final = FailureCounter()
+failures: Final = WindowCounter()
+sign_ins: Final = WindowCounter()
 
 
 def note_failed_authentication(client_id: str, source: str) -> None:
@@ -53,3 +55,9 @@ def note_failed_authentication(client_id: str, source: str) -> None:
     for kind, name, limit in (("client", client_id, FAILURES_PER_CLIENT), ("source", source, FAILURES_PER_SOURCE)):
         if name and failures.count(kind, name) > limit:
             raise TooManyRequests("Too many failed client authentications; wait a minute.", retry_after=WINDOW_SECONDS)
+
+
+def note_sign_in(source: str) -> None:
+    """Count an authorization request that is about to be kept; anybody can send one. Raises TooManyRequests for too many in a minute."""
+    if source and sign_ins.count("source", source) > SIGN_INS_PER_SOURCE:
+        raise TooManyRequests("Too many sign-ins were started from your network; wait a minute.", retry_after=WINDOW_SECONDS)

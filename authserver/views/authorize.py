@@ -24,6 +24,7 @@ from authserver.authorization.requests import RefusedAfterProof, find_pushed_req
 from authserver.consents import remember_consent
 from authserver.families import issue_code
 from authserver.models import AuthorizationRequest
+from authserver.throttling import note_sign_in
 from authserver.views.base import FORM
 from protocol.constants import REQUEST_OBJECT_LIMIT
 from protocol.errors import (
@@ -61,7 +62,9 @@ class AuthorizeView(View):
         raw, now = _parameters(request), timezone.now()
         if is_pushed(raw):
             return find_pushed_request(raw, now=now)
-        return keep_request(prove_request(raw, now=now), now=now)
+        proven = prove_request(raw, now=now)
+        note_sign_in(request.META.get("REMOTE_ADDR", ""))
+        return keep_request(proven, now=now)
 
 
 def _parameters(request: HttpRequest) -> dict[str, str]:
@@ -88,6 +91,8 @@ def error_page(request: HttpRequest, error: OAuthError) -> HttpResponse:
             context |= {"closest": closest, "difference": show_difference(error.received, closest)}
     response = render(request, "authorize/error.html", context, status=error.status)
     response["Cache-Control"] = "no-store"
+    if error.retry_after is not None:
+        response["Retry-After"] = str(error.retry_after)
     return response
 
 

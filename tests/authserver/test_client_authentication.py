@@ -230,7 +230,7 @@ def test_failures_are_counted_for_the_address_too(post_form: Call, db: None) -> 
 @pytest.mark.threat("R15", "S11")
 def test_a_window_ends_and_names_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    counter = throttling.FailureCounter(lambda: clock[0])
+    counter = throttling.WindowCounter(lambda: clock[0])
     assert [counter.count("client", "a") for _ in range(3)] == [1, 2, 3]
     clock[0] += throttling.WINDOW_SECONDS
     assert counter.count("client", "a") == 1

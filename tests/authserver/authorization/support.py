@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from django.conf import settings
 from django.test import Client as Browser
 
-from authserver.throttling import failures
+from authserver.throttling import failures, sign_ins
 from protocol.jose import SigningKey, issue_jwt
 from registry.actors import job
 from registry.credentials import create_secret
@@ -134,6 +134,7 @@ class Flow:
 
     def start(self, **changes: Any) -> Answer:
         """Send a request to the authorization endpoint."""
+        sign_ins.forget()
         return self.browser.get(AUTHORIZE, parameters(self.app, **changes))
 
     def go_on(self, started: Answer) -> Answer:

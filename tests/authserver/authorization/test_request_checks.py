@@ -13,6 +13,7 @@ from django.test import Client as Browser
 
 from authserver.authorization.differences import nearest, show_difference
 from authserver.models import AuthorizationRequest
+from authserver.throttling import sign_ins
 from registry.models import Client
 from tests.authserver.authorization.support import AUTHORIZE, CALLBACK, CHALLENGE, GOODBYE, Flow, page, parameters, request_object, said
 from tests.authserver.support import FORM, Caller
@@ -341,3 +342,18 @@ def test_an_unsigned_or_unknown_request_causes_no_fetch(new_app: Callable[..., C
     for claims in ({"aud": "https://other.example"}, {"exp": 1, "iat": 1}, {"sub": "x"}, {"iss": "someone"}):
         page(flow.start(request=request_object(app, **claims)))
     page(flow.start(request="eyJhbGciOiJub25lIn0.e30."))
+
+
+@pytest.mark.threat("S11")
+def test_nobody_fills_the_table_of_requests_from_one_address(flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("authserver.throttling.SIGN_INS_PER_SOURCE", 3)
+    sign_ins.forget()
+    ask = lambda address, **changes: flow.browser.get(AUTHORIZE, parameters(flow.app, **changes), REMOTE_ADDR=address)  # noqa: E731
+    assert [ask("192.0.2.1").status_code for _ in range(3)] == [302] * 3
+    refused = ask("192.0.2.1")
+    assert "wait a minute" in page(refused, 429)
+    assert refused["Retry-After"] == "60"
+    assert AuthorizationRequest.objects.count() == 3
+    assert ask("192.0.2.2").status_code == 302
+    assert said(ask("192.0.2.1", response_type="token"))["error"] == "unsupported_response_type"  # which keeps nothing
+    sign_ins.forget()
