@@ -15,7 +15,7 @@ from django.utils import timezone
 from authserver.families import end_family, use_code
 from authserver.grants.base import Answer, PersonGrant, issue_tokens, written
 from authserver.models import Grant
-from protocol.errors import InvalidGrant, InvalidRequest
+from protocol.errors import InvalidGrant
 from registry.models import Client
 
 # RFC 7636, 4.1
@@ -31,9 +31,10 @@ class AuthorizationCodeGrant(PersonGrant):
         """Answer a token request."""
         now = timezone.now()
         client = self.authenticated_client(request)
-        code, redirect_uri, verifier = (self.parameter(request, name) for name in ("code", "redirect_uri", "code_verifier"))
+        code, redirect_uri = (self.parameter(request, name) for name in ("code", "redirect_uri"))
+        verifier = dict(request.decoded_body).get("code_verifier", "")
         if not _VERIFIER.fullmatch(verifier):
-            raise InvalidRequest("code_verifier must be 43 to 128 unreserved characters.", members=("code_verifier",))
+            raise InvalidGrant("code_verifier is missing or not 43 to 128 unreserved characters (RFC 7636, 4.1).")
         grant = _find(code, client)
         if grant.used_at is not None:
             end_family(grant.family, now=now)
