@@ -175,6 +175,7 @@ def set_up_ours(scope: str) -> tuple[str, Callable[[], str]]:
     """Set up an app of ours; return the client and what makes codes."""
     from django.utils import timezone
 
+    from authserver.authorization.authentication import SignedIn
     from authserver.authorization.parameters import AuthorizationParameters
     from authserver.authorization.requests import Proven, keep_request
     from authserver.families import issue_code
@@ -203,7 +204,7 @@ def set_up_ours(scope: str) -> tuple[str, Callable[[], str]]:
 
     def new_code() -> str:
         row = keep_request(Proven(client, parameters, "parameters"), now=timezone.now())
-        return issue_code(row, parameters, user, int(now.timestamp()), now=timezone.now())
+        return issue_code(row, parameters, SignedIn(user, now.timestamp()), now=timezone.now())
 
     return client.client_id, new_code
 
