@@ -23,6 +23,12 @@ def has_consented(user: User, client: Client, scopes: Collection[str]) -> bool:
     return consent is not None and set(scopes) <= set(consent.scopes)
 
 
+def lock_consent(user: User, client: Client, scopes: Collection[str]) -> bool:
+    """Say the same for as long as the caller's transaction lasts: nobody takes the consent back before it ends."""
+    consent = Consent.objects.select_for_update().filter(user=user, application=client).first()
+    return consent is not None and set(scopes) <= set(consent.scopes)
+
+
 def remember_consent(user: User, client: Client, scopes: Collection[str], actor: Actor, *, now: datetime) -> Consent:
     """Remember that the person lets the app have `scopes`, beside what they let it have before."""
     with transaction.atomic():

@@ -14,40 +14,13 @@ from uuid import UUID
 from django.db import transaction
 from oauth2_provider.models import set_token_value
 
-from authserver.authorization.authentication import SignedIn
-from authserver.authorization.parameters import AuthorizationParameters
-from authserver.models import AccessToken, AuthorizationRequest, Grant, RefreshToken
+from authserver.models import AccessToken, Grant, RefreshToken
 from authserver.tokens import generate_access_token, generate_refresh_token
-from protocol.errors import InvalidGrant, InvalidRequestUri
-from registry.digests import random_credential
+from protocol.errors import InvalidGrant
 from registry.models import Client, User
 
 CODE_LIFETIME: Final = timedelta(seconds=60)
 REFRESH_IDLE: Final = timedelta(days=30)
-
-
-def issue_code(row: AuthorizationRequest, parameters: AuthorizationParameters, signed_in: SignedIn, *, now: datetime) -> str:
-    """Use up a request and return the code for it. Raises InvalidRequestUri when it was used up before (PAR-11)."""
-    with transaction.atomic():
-        if not AuthorizationRequest.objects.filter(pk=row.pk, consumed_at=None).update(consumed_at=now):
-            raise InvalidRequestUri("This request was answered already. Start again from the app.")
-        code = random_credential("cac")
-        Grant.objects.create(
-            application=row.application,
-            user=signed_in.user,
-            code=code,
-            expires=now + CODE_LIFETIME,
-            redirect_uri=parameters.redirect_uri,
-            scope=" ".join(parameters.scope),
-            code_challenge=parameters.code_challenge,
-            code_challenge_method=Grant.CODE_CHALLENGE_S256,
-            nonce=parameters.nonce,
-            claims=" ".join(parameters.claims.names),
-            auth_time=int(signed_in.auth_time),
-            acr=signed_in.context(parameters.preferred_contexts),
-            amr=" ".join(signed_in.methods),
-        )
-        return code
 
 
 def use_code(grant: Grant, *, now: datetime) -> None:
@@ -69,16 +42,19 @@ def end_family(family: UUID, *, now: datetime) -> None:
     with transaction.atomic():
         Grant.objects.filter(family=family, ended_at=None).update(ended_at=now, used_at=now)
         RefreshToken.objects.filter(token_family=family, revoked=None).update(revoked=now)
-        AccessToken.objects.filter(family=family).update(expires=now)
+        AccessToken.objects.filter(family=family, expires__gt=now).update(expires=now)
 
 
-def issue_access_token(grant: Grant, client: Client, scopes: Iterable[str], lifetime: int, *, now: datetime) -> str:
-    """Store an access token of a family and return its value; `lifetime` is in seconds."""
+def issue_access_token(
+    grant: Grant, client: Client, scopes: Iterable[str], lifetime: int, *, resources: Iterable[str] = (), now: datetime
+) -> str:
+    """Store an access token of a family and return its value; `lifetime` is in seconds, `resources` whom it is for (RFC 8707)."""
     row = AccessToken(
         user=grant.user,
         application=client,
         expires=now + timedelta(seconds=lifetime),
         scope=" ".join(scopes),
+        resource=list(resources),
         family=grant.family,
         credential_generation=grant.credential_generation,
     )

@@ -176,9 +176,10 @@ def set_up_ours(scope: str) -> tuple[str, Callable[[], str]]:
     from django.utils import timezone
 
     from authserver.authorization.authentication import SignedIn
+    from authserver.authorization.codes import issue_code
     from authserver.authorization.parameters import AuthorizationParameters
     from authserver.authorization.requests import Proven, keep_request
-    from authserver.families import issue_code
+    from authserver.consents import remember_consent
     from registry.actors import COMMAND_LINE
     from registry.credentials import create_secret
     from registry.lifecycle import register_client
@@ -201,9 +202,10 @@ def set_up_ours(scope: str) -> tuple[str, Callable[[], str]]:
     SECRET_OF[0] = create_secret(client, COMMAND_LINE, now=now).value
     user = User.objects.create_user("person@example.org", name="Person")
     parameters = AuthorizationParameters(client.client_id, CALLBACK, tuple(scope.split()), CHALLENGE)
+    remember_consent(user, client, scope.split(), COMMAND_LINE, now=now)
 
     def new_code() -> str:
-        row = keep_request(Proven(client, parameters, "parameters"), now=timezone.now())
+        row = keep_request(Proven(client, parameters, "parameters", signed=False), now=timezone.now())
         return issue_code(row, parameters, SignedIn(user, now.timestamp()), now=timezone.now())
 
     return client.client_id, new_code

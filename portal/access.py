@@ -9,7 +9,6 @@ import ipaddress
 from typing import Any, Final
 from uuid import UUID
 
-from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
 
@@ -85,11 +84,9 @@ def actor_for(request: HttpRequest) -> Actor:
 
 
 def source_address(request: HttpRequest) -> str | None:
-    """Return the address the request came from; behind a trusted proxy the one that the proxy saw."""
-    forwarded = request.headers.get("X-Forwarded-For", "") if settings.TRUSTED_PROXY else ""
-    text = forwarded.rpartition(",")[2].strip() or request.META.get("REMOTE_ADDR", "")
+    """Return the address the request came from, or None when the server knows none, as on a socket file."""
     try:
-        return str(ipaddress.ip_address(text))
+        return str(ipaddress.ip_address(request.META.get("REMOTE_ADDR", "")))
     except ValueError:
         return None
 

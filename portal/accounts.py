@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.authentication import get_authentication_records
+from allauth.account.internal.flows.login import record_authentication
 from allauth.core import context
 from csp.decorators import csp_replace
 from django.conf import settings
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from django.core.mail import EmailMessage
     from django.http import HttpRequest, HttpResponseBase
 
+    from registry.models import User
+
     View = Callable[..., HttpResponseBase]
 
 
@@ -28,6 +32,14 @@ class AccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002
         """Anyone may make an account; what they may do with it is decided when their organization is reviewed."""
         return True
+
+    def login(self, request: HttpRequest, user: User) -> None:
+        """Sign in and record how: Django drops the records with the session of somebody else, and confirming an address makes none."""
+        records = get_authentication_records(request, user)
+        super().login(request, user)
+        if not get_authentication_records(request, user):
+            for record in records or [{"method": "email"}]:
+                record_authentication(request, user, **{name: value for name, value in record.items() if name != "at"})
 
     def is_safe_url(self, url: str) -> bool:
         """Accept redirects after sign-in to this site only: the issuer's origin, or the host that was asked."""

@@ -13,7 +13,7 @@ from structlog.types import Processor
 
 # Every credential this server makes starts with one of these; JWTs start with a base64url "{"; Basic credentials carry secrets too.
 _CREDENTIAL = re.compile(
-    r"(?<![A-Za-z0-9])(?:cat|crt|ccs|inv|iat|rat)_[A-Za-z0-9_-]{20,}"
+    r"(?<![A-Za-z0-9])(?:cac|cat|crt|ccs|inv|iat|par|rat)_[A-Za-z0-9_-]{20,}"
     r"|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*"
     r"|\b[Bb]asic [A-Za-z0-9+/=]{16,}"
 )

@@ -15,6 +15,8 @@ from registry.findings import Findings
 FORBIDDEN_SCHEMES: Final = frozenset(
     ("about", "blob", "data", "file", "ftp", "intent", "javascript", "mailto", "vbscript", "view-source", "ws", "wss")
 )
+# What this server adds to a redirect URI (RFC 6749, 4.1.2; RFC 9207, 2); twice, nobody knows which one counts.
+ANSWER_PARAMETERS: Final = frozenset(("code", "error", "error_description", "error_uri", "iss", "state"))
 LOOPBACK_ADDRESSES: Final = ("127.0.0.1", "::1")
 _LOOPBACK_URI: Final = re.compile(r"(?P<host>http://(?:127\.0\.0\.1|\[::1\]))(?::(?P<port>[1-9][0-9]{0,4}))?(?P<rest>(?:[/?][^#]*)?)")
 _EXACT = "Redirect URIs are compared exactly, character by character."
@@ -53,8 +55,9 @@ def _review_parts(uri: SplitUri, path: str, findings: Findings) -> None:
     if any(segment.lower().replace("%2e", ".") in (".", "..") for segment in uri.path.replace("\\", "/").split("/")):
         findings.error("redirect_uri.dot_segment", path, "A redirect URI must not contain . or .. segments.", "Write the path it leads to.")
     if uri.query is not None:
-        if any(name == "iss" for name, _ in parse_qsl(uri.query, keep_blank_values=True)):
-            findings.error("redirect_uri.iss", path, "A redirect URI must not carry the parameter iss; the server adds its own (RFC 9207).")
+        for name in sorted(ANSWER_PARAMETERS & {name for name, _ in parse_qsl(uri.query, keep_blank_values=True)}):
+            words = f"A redirect URI must not carry the parameter {name}; the server adds its own."
+            findings.error(f"redirect_uri.{name}", path, words, f"Remove {name} from the query.")
         findings.warning("redirect_uri.query", path, "This redirect URI has a query; it must be sent exactly so every time.")
 
 

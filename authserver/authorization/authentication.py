@@ -35,14 +35,19 @@ class SignedIn:
 def read_sign_in(user: User, records: Sequence[Mapping[str, Any]]) -> SignedIn | None:
     """Return how `user` signed in by allauth's records of the session, oldest first; None when nothing says when.
 
-    Whoever signed in again, did so by that one method: what was proven before says nothing about who sits there now.
+    Only the last sign-in counts, from its first step on, and of somebody who proved themselves again only that: what was proven before
+    says nothing about who sits there now.
     """
     dated = [record for record in records if "at" in record]
     if not dated:
         return None
-    again = bool(dated[-1].get("reauthenticated"))
-    counted = dated[-1:] if again else [record for record in dated if not record.get("reauthenticated")]
-    return SignedIn(user, max(float(record["at"]) for record in dated), _methods(counted))
+    begins = max((place for place, record in enumerate(dated) if _begins_sign_in(record)), default=0)
+    counted = dated[-1:] if dated[-1].get("reauthenticated") else dated[begins:]
+    return SignedIn(user, float(counted[-1]["at"]), _methods(counted))
+
+
+def _begins_sign_in(record: Mapping[str, Any]) -> bool:
+    return not record.get("reauthenticated") and (record.get("method") != "mfa" or bool(record.get("passwordless")))
 
 
 def _methods(records: Collection[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from authserver.authorization.claims import CLAIMS_LIMIT, NO_CLAIMS, RequestedClaims, read_claims
-from protocol.errors import InvalidRequest, InvalidScope, UnauthorizedClient, UnsupportedResponseType
+from protocol.errors import InvalidRequest, InvalidScope, InvalidTarget, InvalidUrl, UnauthorizedClient, UnsupportedResponseType
+from protocol.urls import parse_authority, split_uri
 from registry.models import Client
 
 RESPONSE_MODES: Final = ("query", "form_post")
@@ -51,6 +52,7 @@ class AuthorizationParameters:
     id_token_hint: str = ""
     acr_values: tuple[str, ...] = ()
     claims: RequestedClaims = NO_CLAIMS
+    resource: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the parameters as JSON members, for the row that keeps them."""
@@ -69,7 +71,7 @@ class AuthorizationParameters:
     @classmethod
     def from_json(cls, members: Mapping[str, Any]) -> AuthorizationParameters:
         """Return the parameters that `as_json` wrote."""
-        lists = {name: tuple(members[name]) for name in ("scope", "prompt", "acr_values")}
+        lists = {name: tuple(members[name]) for name in ("scope", "prompt", "acr_values", "resource")}
         return cls(**{**members, **lists, "claims": RequestedClaims.from_json(members["claims"])})
 
 
@@ -116,7 +118,23 @@ def read_parameters(raw: Mapping[str, str], client: Client, entitled: Collection
         id_token_hint=raw.get("id_token_hint", ""),
         acr_values=tuple(raw.get("acr_values", "").split()),
         claims=read_claims(raw["claims"], entitled) if "claims" in raw else NO_CLAIMS,
+        resource=check_resources(raw.get("resource", "").split()),
     )
+
+
+def check_resources(resources: Collection[str]) -> tuple[str, ...]:
+    """Return the resources, each once, that a token shall be for: absolute URIs without a fragment. Raises InvalidTarget (RFC 8707, 2)."""
+    refused = InvalidTarget("A resource is not an absolute URI without a fragment.", members=("resource",))
+    for resource in resources:
+        try:
+            uri = split_uri(resource)
+            if uri.authority:
+                parse_authority(uri.authority)
+        except InvalidUrl as error:
+            raise refused from error
+        if uri.fragment is not None:
+            raise refused
+    return tuple(dict.fromkeys(resources))
 
 
 def _check_response(raw: Mapping[str, str], client: Client) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import Enum
+from typing import Final
 from uuid import UUID
 
 from django.conf import settings
@@ -15,17 +16,19 @@ from authserver.models import AuthorizationRequest
 from protocol.errors import (
     AccessDenied,
     InvalidJwt,
+    InvalidKeySet,
     InvalidRequest,
     InvalidRequestUri,
     LoginRequired,
-    UnauthorizedClient,
     UnmetAuthenticationRequirements,
 )
-from protocol.jose import parse_jwk_set, verify_jwt
+from protocol.jose import parse_jwk_set, parse_unverified, verify_jwt
 from protocol.jose.purposes import ID_TOKEN
-from registry.gate import Action, client_may_act
-from registry.models import Client, Membership, SigningKey, User
+from registry.models import Client, Membership, Organization, SigningKey, User
 from registry.signing_keys import get_keys
+
+# How long a sign-in that the request asked for counts as new: time to read the consent page.
+STEP_SECONDS: Final = 120
 
 
 class Need(Enum):
@@ -57,41 +60,57 @@ def bind_to(row: AuthorizationRequest, user: User) -> None:
 def next_need(row: AuthorizationRequest, parameters: AuthorizationParameters, signed_in: SignedIn | None, *, now: datetime) -> Need:
     """Say what is needed before the app can be answered.
 
-    Raises OAuthError for what no page can mend: the gate, a test app and a stranger, a hint that names somebody else.
+    Raises OAuthError for what no page can mend: a test app and a stranger, a hint that names somebody else.
     """
     client = row.application
-    verdict = client_may_act(client, Action.AUTHORIZE, now)
-    if not verdict.allowed:
-        raise UnauthorizedClient(verdict.sentence)
     if signed_in is None:
         return Need.SIGN_IN
-    if _must_sign_in_again(row, parameters, signed_in, now):
+    is_later = signed_in.auth_time >= row.created.timestamp()
+    if not _reaches(parameters, signed_in):
+        if is_later:
+            raise UnmetAuthenticationRequirements
+        # Proving oneself again takes one factor; a whole sign-in takes all that the person has set up.
+        return Need.SIGN_IN
+    if _must_sign_in_again(parameters, signed_in, now, is_later=is_later):
         return Need.SIGN_IN_AGAIN
-    _check_context(parameters, signed_in)
     _check_subject(parameters, client, signed_in.user, now)
     _check_test_stage(client, signed_in.user)
-    if "consent" not in parameters.prompt and has_consented(signed_in.user, client, parameters.consent_scopes):
-        return Need.NOTHING
-    return Need.CONSENT
+    if "consent" in parameters.prompt or _can_be_imitated(client, parameters):
+        return Need.CONSENT
+    return Need.NOTHING if has_consented(signed_in.user, client, parameters.consent_scopes) else Need.CONSENT
 
 
-def _must_sign_in_again(row: AuthorizationRequest, parameters: AuthorizationParameters, signed_in: SignedIn, now: datetime) -> bool:
-    """Say whether the sign-in is too old for the request. One that came after it never is, or max_age=0 would ask without end."""
-    if signed_in.auth_time >= row.created.timestamp():
-        return False
-    is_too_old = parameters.max_age is not None and now.timestamp() - signed_in.auth_time > parameters.max_age
-    return "login" in parameters.prompt or is_too_old or not _reaches(parameters, signed_in)
+def _can_be_imitated(client: Client, parameters: AuthorizationParameters) -> bool:
+    """Say whether any program on the person's device could be this app, so that only the person can tell (RFC 8252, 8.6)."""
+    return client.token_endpoint_auth_method == "none" and not parameters.redirect_uri.startswith("https://")
+
+
+def may_be_sent_to(client: Client, user: User | None) -> bool:
+    """Say whether a person may be sent to addresses of the app: its organization is approved, or they belong to it.
+
+    Anybody can register an app in test; its addresses must not borrow this server's name (RFC 9700, 4.11.2; BCP-12).
+    """
+    return client.organization.state == Organization.State.APPROVED or (user is not None and _is_member(client, user))
+
+
+def _is_member(client: Client, user: User) -> bool:
+    return Membership.objects.filter(organization=client.organization_id, user=user).exists()
+
+
+def _must_sign_in_again(parameters: AuthorizationParameters, signed_in: SignedIn, now: datetime, *, is_later: bool) -> bool:
+    """Say whether the sign-in is too old for the request.
+
+    One that came after it, `is_later`, is good for STEP_SECONDS at least, or max_age=0 would ask without end.
+    """
+    age = now.timestamp() - signed_in.auth_time
+    limits = [*([0] if "login" in parameters.prompt else []), *([parameters.max_age] if parameters.max_age is not None else [])]
+    return bool(limits) and age > max(min(limits), STEP_SECONDS if is_later else 0)
 
 
 def _reaches(parameters: AuthorizationParameters, signed_in: SignedIn) -> bool:
     """Say whether the sign-in is of a class that the app cannot do without (OpenID Connect Core, 5.5.1.1)."""
     essential = parameters.claims.essential_contexts
     return not essential or not set(essential).isdisjoint(signed_in.contexts)
-
-
-def _check_context(parameters: AuthorizationParameters, signed_in: SignedIn) -> None:
-    if not _reaches(parameters, signed_in):
-        raise UnmetAuthenticationRequirements
 
 
 def _check_subject(parameters: AuthorizationParameters, client: Client, user: User, now: datetime) -> None:
@@ -104,19 +123,29 @@ def _check_subject(parameters: AuthorizationParameters, client: Client, user: Us
 
 def _check_test_stage(client: Client, user: User) -> None:
     """Keep strangers from the consent page of a test app (house decision 9)."""
-    is_test = client.stage == Client.Stage.TEST
-    if is_test and not Membership.objects.filter(organization=client.organization_id, user=user).exists():
+    if client.stage == Client.Stage.TEST and not _is_member(client, user):
         raise AccessDenied("This app is in test: only members of its organization can sign in to it.")
 
 
 def subject_of_hint(hint: str, client: Client, *, now: datetime) -> str:
     """Return the subject of an ID token of ours for `client`, expired or not. Raises InvalidRequest."""
-    keys = parse_jwk_set(get_keys(SigningKey.Purpose.PROTOCOL).public_jwks)
+    published = get_keys(SigningKey.Purpose.PROTOCOL).public_jwks["keys"]
     try:
-        verified = verify_jwt(ID_TOKEN, hint, keys, int(now.timestamp()), issuer=settings.ISSUER)
-    except InvalidJwt as error:
+        jwt = parse_unverified(hint, max_length=ID_TOKEN.max_length)
+        keys = parse_jwk_set({"keys": [key for key in published if key["kid"] == jwt.unverified_header.get("kid")]})
+        verified = verify_jwt(ID_TOKEN, jwt, keys, int(now.timestamp()), issuer=settings.ISSUER)
+    except (InvalidJwt, InvalidKeySet) as error:
         raise InvalidRequest(f"id_token_hint: {error.description}", members=("id_token_hint",)) from error
     audience = verified.claims["aud"]
     if client.client_id not in (audience if isinstance(audience, list) else [audience]):
         raise InvalidRequest("id_token_hint was issued to another app.", members=("id_token_hint",))
     return str(verified.claims["sub"])
+
+
+def audience_of_hint(hint: str) -> str:
+    """Return the client_id that an ID token says it was issued to, unverified; empty when it says none."""
+    try:
+        audience = parse_unverified(hint, max_length=ID_TOKEN.max_length).unverified_claims.get("aud")
+    except InvalidJwt:
+        return ""
+    return audience if isinstance(audience, str) else ""

@@ -67,6 +67,8 @@ def _as_text(name: str, value: Any) -> str:
     """Return a claim as the parameter it stands for: numbers and objects are written out (RFC 9101, 4)."""
     if isinstance(value, str):
         return value
+    if name == "resource" and isinstance(value, list) and all(isinstance(uri, str) for uri in value):
+        return " ".join(value)
     if isinstance(value, bool) or not isinstance(value, int | dict):
         raise InvalidRequestObject(f"request: the claim {name[:60]} is not a text, number or object.", members=(name[:60],))
     if isinstance(value, int):

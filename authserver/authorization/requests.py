@@ -39,8 +39,8 @@ FindClient = Callable[[str], Client | None]
 class RefusedAfterProof(Exception):
     """A refusal that the app may hear: client and redirect URI are proven."""
 
-    def __init__(self, error: OAuthError, redirect_uri: str, response_mode: str, state: str | None) -> None:
-        self.error, self.redirect_uri, self.response_mode, self.state = error, redirect_uri, response_mode, state
+    def __init__(self, error: OAuthError, client: Client, redirect_uri: str, response_mode: str, state: str | None) -> None:
+        self.error, self.client, self.redirect_uri, self.response_mode, self.state = error, client, redirect_uri, response_mode, state
         super().__init__(error.description)
 
 
@@ -51,6 +51,7 @@ class Proven:
     client: Client
     parameters: AuthorizationParameters
     origin: str
+    signed: bool
 
 
 def find_client(client_id: str) -> Client | None:
@@ -67,21 +68,30 @@ def prove_request(raw: Mapping[str, str], *, now: datetime, find: FindClient = f
         raise InvalidRequest("request and request_uri cannot stand together.", members=("request", "request_uri"))
     if "request_uri" in raw:
         raise RequestUriNotSupported(members=("request_uri",))
-    client = _client_of(raw, find)
+    client = _client_of(raw, find, now)
     if "request" in raw:
         inside = open_request_object(read_request_object(raw["request"]), raw, client, now=now)
         return check_request(inside, client, AuthorizationRequest.Origin.REQUEST_OBJECT, signed=True, now=now)
     return check_request(raw, client, AuthorizationRequest.Origin.PARAMETERS, signed=False, now=now)
 
 
-def _client_of(raw: Mapping[str, str], find: FindClient) -> Client:
+def _client_of(raw: Mapping[str, str], find: FindClient, now: datetime) -> Client:
+    """Return the client of a request if it may act: before its keys are fetched, and on a page, since its addresses count no more."""
     client_id = raw.get("client_id", "")
     if not client_id:
         raise InvalidRequest("The parameter client_id is missing.", members=("client_id",))
     client = find(client_id)
     if client is None or client.state == Client.State.CLOSED:
         raise InvalidClient("No app with this client_id is registered here.", members=("client_id",))
+    check_gate(client, now)
     return client
+
+
+def check_gate(client: Client, now: datetime) -> None:
+    """Raise UnauthorizedClient with the gate's sentence if the client may not act."""
+    verdict = client_may_act(client, Action.AUTHORIZE, now)
+    if not verdict.allowed:
+        raise UnauthorizedClient(verdict.sentence, detail=verdict.reason)
 
 
 def check_request(raw: Mapping[str, str], client: Client, origin: str, *, signed: bool, now: datetime) -> Proven:
@@ -89,19 +99,16 @@ def check_request(raw: Mapping[str, str], client: Client, origin: str, *, signed
     check_text(raw)
     redirect_uri = prove_redirect_uri(raw, client)
     try:
-        verdict = client_may_act(client, Action.AUTHORIZE, now)
-        if not verdict.allowed:
-            raise UnauthorizedClient(verdict.sentence, detail=verdict.reason)
-        _check_way(client, origin, signed=signed)
+        check_way(client, origin, signed=signed)
         parameters = read_parameters(raw, client, entitled_scopes(client, now))
         if parameters.id_token_hint:
             subject_of_hint(parameters.id_token_hint, client, now=now)
     except OAuthError as error:
-        raise RefusedAfterProof(error, redirect_uri, response_mode_of(raw), raw.get("state")) from error
-    return Proven(client, parameters, origin)
+        raise RefusedAfterProof(error, client, redirect_uri, response_mode_of(raw), raw.get("state")) from error
+    return Proven(client, parameters, origin, signed)
 
 
-def _check_way(client: Client, origin: str, *, signed: bool) -> None:
+def check_way(client: Client, origin: str, *, signed: bool) -> None:
     """Refuse a way that the client or this server does not allow (JAR-10, PAR-14)."""
     policy = get_policy(client.organization)
     needs_push = policy.require_pushed_authorization_requests or client.metadata.get("require_pushed_authorization_requests")
@@ -115,8 +122,23 @@ def _check_way(client: Client, origin: str, *, signed: bool) -> None:
 def keep_request(proven: Proven, *, now: datetime) -> AuthorizationRequest:
     """Keep a proven request until the person answered it."""
     return AuthorizationRequest.objects.create(
-        application=proven.client, origin=proven.origin, parameters=proven.parameters.as_json(), created=now, expires=now + ANSWER_LIFETIME
+        application=proven.client,
+        origin=proven.origin,
+        signed=proven.signed,
+        parameters=proven.parameters.as_json(),
+        created=now,
+        expires=now + ANSWER_LIFETIME,
     )
+
+
+def prove_again(row: AuthorizationRequest, parameters: AuthorizationParameters, *, now: datetime) -> None:
+    """Check that what a kept request was proven by still holds: the app, its redirect URI and the way it came.
+
+    Raises UnauthorizedClient, RedirectUriUnproven or InvalidRequest; none of them is for the app to hear.
+    """
+    check_gate(row.application, now)
+    prove_redirect_uri({"redirect_uri": parameters.redirect_uri}, row.application)
+    check_way(row.application, row.origin, signed=row.signed)
 
 
 def push_request(raw: Mapping[str, str], client: Client, *, now: datetime) -> tuple[str, int]:
@@ -140,6 +162,7 @@ def push_request(raw: Mapping[str, str], client: Client, *, now: datetime) -> tu
     AuthorizationRequest.objects.create(
         application=client,
         origin=proven.origin,
+        signed=proven.signed,
         parameters=proven.parameters.as_json(),
         digest=keyed_digest(handle, _PURPOSE),
         created=now,
@@ -149,7 +172,9 @@ def push_request(raw: Mapping[str, str], client: Client, *, now: datetime) -> tu
 
 
 def _check_quota(client: Client, now: datetime) -> None:
-    """Refuse a client that keeps pushing what nobody follows (PAR-16)."""
+    """Refuse a client that keeps pushing what nobody follows (PAR-16). Anybody can push for a public one; addresses are counted there."""
+    if client.client_type == Client.CLIENT_PUBLIC:
+        return
     waiting = AuthorizationRequest.objects.filter(application=client, created__gt=now - PUSHED_LIFETIME, consumed_at=None)
     if waiting.exclude(digest="").count() >= PUSHED_AT_ONCE:
         seconds = int(PUSHED_LIFETIME.total_seconds())

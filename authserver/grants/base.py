@@ -6,11 +6,12 @@ import json
 from datetime import datetime
 from typing import Any
 
+from authserver.authorization.parameters import check_resources
 from authserver.families import issue_access_token, issue_refresh_token, wants_refresh_token
 from authserver.id_tokens import issue_id_token
 from authserver.models import Grant
 from authserver.tokens import policy_for_tokens, token_lifetime
-from protocol.errors import InvalidRequest, UnauthorizedClient
+from protocol.errors import InvalidRequest, InvalidTarget, UnauthorizedClient
 from registry.entitlements import entitled_scopes
 from registry.models import Client
 from registry.usage import note_use
@@ -42,17 +43,26 @@ class PersonGrant:
             raise InvalidRequest(f"The parameter {name} is missing.", members=(name,))
         return str(value)
 
+    def resources(self, request: Any) -> list[str]:
+        """Return the resources that the token shall be for, which may be several. Raises InvalidTarget."""
+        return list(check_resources([value for name, value in request.decoded_body or () if name == "resource"]))
 
-def issue_tokens(head: Grant, client: Client, scopes: list[str], *, refreshable: list[str], nonce: str, now: datetime) -> dict[str, Any]:
+
+def issue_tokens(
+    head: Grant, client: Client, scopes: list[str], *, refreshable: list[str], resources: list[str], nonce: str, now: datetime
+) -> dict[str, Any]:
     """Issue the tokens of one answer, inside the caller's transaction that holds the family.
 
-    `refreshable` are the scopes that a refresh token keeps, which asking for fewer does not change (RFC 6749, 6).
+    `refreshable` are the scopes that a refresh token keeps, which asking for fewer does not change (RFC 6749, 6); `resources` are whom
+    the access token shall be for, of those that the code is for if it names any. Raises InvalidTarget (RFC 8707, 2.2).
     """
+    if head.resource and not set(resources) <= set(head.resource):
+        raise InvalidTarget("The code was not issued for one of these resources.", members=("resource",))
     entitled = entitled_scopes(client, now)
     granted = [scope for scope in scopes if scope in entitled]
     policy = policy_for_tokens(client)
     lifetime = token_lifetime(client, policy, now)
-    value = issue_access_token(head, client, granted, lifetime, now=now)
+    value = issue_access_token(head, client, granted, lifetime, resources=resources or head.resource, now=now)
     answer: dict[str, Any] = {"access_token": value, "token_type": "Bearer", "expires_in": lifetime, "scope": " ".join(granted)}
     if wants_refresh_token(client, refreshable):
         answer["refresh_token"] = issue_refresh_token(head, client, refreshable)

@@ -35,6 +35,7 @@ class AuthorizationCodeGrant(PersonGrant):
         verifier = dict(request.decoded_body).get("code_verifier", "")
         if not _VERIFIER.fullmatch(verifier):
             raise InvalidGrant("code_verifier is missing or not 43 to 128 unreserved characters (RFC 7636, 4.1).")
+        resources = self.resources(request)
         grant = _find(code, client)
         if grant.used_at is not None:
             end_family(grant.family, now=now)
@@ -44,7 +45,7 @@ class AuthorizationCodeGrant(PersonGrant):
             with transaction.atomic():
                 use_code(grant, now=now)
                 scopes = grant.scope.split()
-                answer = issue_tokens(grant, client, scopes, refreshable=scopes, nonce=grant.nonce, now=now)
+                answer = issue_tokens(grant, client, scopes, refreshable=scopes, resources=resources, nonce=grant.nonce, now=now)
         except InvalidGrant:
             end_family(grant.family, now=now)
             raise

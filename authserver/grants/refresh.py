@@ -25,13 +25,13 @@ class RefreshTokenGrant(PersonGrant):
         now = timezone.now()
         client = self.authenticated_client(request)
         row = _find(self.parameter(request, "refresh_token"), client, now)
-        scopes = _narrowed(row, dict(request.decoded_body).get("scope", ""))
+        scopes, resources = _narrowed(row, dict(request.decoded_body).get("scope", "")), self.resources(request)
         try:
             with transaction.atomic():
                 head = lock_family(row.token_family)
                 head.user = row.user
                 use_refresh_token(row, now=now)
-                answer = issue_tokens(head, client, scopes, refreshable=row.scope.split(), nonce="", now=now)
+                answer = issue_tokens(head, client, scopes, refreshable=row.scope.split(), resources=resources, nonce="", now=now)
         except InvalidGrant:
             end_family(row.token_family, now=now)
             raise
@@ -53,7 +53,7 @@ def _find(value: str, client: Client, now: datetime) -> RefreshToken:
 def _narrowed(row: RefreshToken, asked: str) -> list[str]:
     """Return the scopes of the new tokens: what was granted, or less if the client asks for less (RFC 6749, 6)."""
     granted = row.scope.split()
-    wanted = asked.split() or granted
+    wanted = list(dict.fromkeys(asked.split())) or granted
     if not set(wanted) <= set(granted):
         raise InvalidScope("A refreshed token cannot have more scopes than were granted.", members=("scope",))
     return wanted

@@ -36,6 +36,7 @@ class Migration(migrations.Migration):
                         max_length=16,
                     ),
                 ),
+                ("signed", models.BooleanField(default=False, help_text="Whether a request object of the app held the parameters.")),
                 ("parameters", models.JSONField()),
                 ("created", models.DateTimeField(default=django.utils.timezone.now)),
                 ("expires", models.DateTimeField()),

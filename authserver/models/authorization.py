@@ -28,6 +28,7 @@ class AuthorizationRequest(BelongsToGeneration):
     digest = models.CharField(max_length=64, blank=True, help_text="Of the pushed request_uri.")
     application = models.ForeignKey("registry.Client", on_delete=models.CASCADE, related_name="authorization_requests")
     origin = models.CharField(max_length=16, choices=Origin.choices)
+    signed = models.BooleanField(default=False, help_text="Whether a request object of the app held the parameters.")
     parameters = models.JSONField()
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+")
     created = models.DateTimeField(default=timezone.now)

@@ -2,50 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
-from authserver.authorization.answers import form_target
-from authserver.authorization.people import subject_of_hint
+from authserver.authorization.answers import without_form_action
+from authserver.authorization.people import audience_of_hint, may_be_sent_to, subject_of_hint
 from authserver.authorization.requests import find_client
-from authserver.views.authorize import error_page
-from protocol.errors import InvalidRequest, MethodNotAllowed, OAuthError
-from registry.models import Client
+from authserver.views.authorize import person_of
+from authserver.views.people import browser_parameters, error_page
+from protocol.errors import InvalidRequest, OAuthError
+from registry.gate import Action, client_may_act
+from registry.models import Client, User
 
 
 @dataclass(frozen=True, slots=True)
 class LogoutRequest:
-    """A checked request: where to go afterwards, if anywhere, and whose session the app means."""
+    """A checked request: where to go afterwards, if anywhere, and whose session the app means, if it proved that."""
 
     client: Client | None
     return_to: str
     subject: str | None
 
 
-def read_logout_request(raw: dict[str, str]) -> LogoutRequest:
-    """Check the parameters. A redirect needs a known client and a registered URI. Raises InvalidRequest."""
-    client_id = raw.get("client_id", "")
+def read_logout_request(raw: Mapping[str, str], user: User | None, *, now: datetime) -> LogoutRequest:
+    """Check the parameters. A redirect needs a known client that may act, and a registered URI. Raises InvalidRequest.
+
+    A hint that cannot be verified, for example because its key is long gone, proves nothing; then the person is asked.
+    """
+    hint = raw.get("id_token_hint", "")
+    client_id = raw.get("client_id", "") or (audience_of_hint(hint) if hint else "")
     client = find_client(client_id) if client_id else None
-    if client_id and client is None:
+    if client is None and raw.get("client_id"):
         raise InvalidRequest("No app with this client_id is registered here.", members=("client_id",))
-    hint = raw.get("id_token_hint")
-    if hint and client is None:
-        raise InvalidRequest("Send client_id beside id_token_hint.", members=("client_id",))
-    subject = subject_of_hint(hint, client, now=timezone.now()) if hint and client else None
     wanted = raw.get("post_logout_redirect_uri", "")
     if wanted and (client is None or wanted not in client.metadata.get("post_logout_redirect_uris", [])):
         raise InvalidRequest("post_logout_redirect_uri is not registered for this app.", members=("post_logout_redirect_uri",))
+    if client is None:
+        return LogoutRequest(None, "", None)
+    if not client_may_act(client, Action.AUTHORIZE, now).allowed or not may_be_sent_to(client, user):
+        wanted = ""
     query = f"{'&' if '?' in wanted else '?'}{urlencode({'state': raw['state']})}" if wanted and "state" in raw else ""
-    return LogoutRequest(client, wanted + query, subject)
+    return LogoutRequest(client, wanted + query, _proven_subject(hint, client, now))
+
+
+def _proven_subject(hint: str, client: Client, now: datetime) -> str | None:
+    try:
+        return subject_of_hint(hint, client, now=now) if hint else None
+    except InvalidRequest:
+        return None
 
 
 @method_decorator(csrf_exempt, name="dispatch")
@@ -54,35 +70,31 @@ class LogoutView(View):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer GET and POST alike; the confirmation is a POST of our own page."""
-        if request.method not in ("GET", "POST"):
-            raise MethodNotAllowed(("GET", "POST"))
-        source = request.POST if request.method == "POST" else request.GET
-        raw = {name: value for name, value in source.items() if isinstance(value, str) and value}
+        user = person_of(request)
         try:
-            asked = read_logout_request(raw)
+            raw = browser_parameters(request)
+            asked = read_logout_request(raw, user, now=timezone.now())
         except OAuthError as error:
             return error_page(request, error)
         if request.method == "POST" and raw.get("confirm") == "yes":
-            return confirmed(request)
-        subject = str(getattr(request.user, "sub", "")) if request.user.is_authenticated else None
-        if subject is None or asked.subject == subject:
-            return signed_out(request, asked)
-        response = render(request, "authorize/logout.html", {"asked": asked, "parameters": raw})
-        if asked.return_to:
-            response._csp_update = {"form-action": [form_target(asked.return_to)]}  # type: ignore[attr-defined]
-        return response
+            return _confirmed(request, asked)
+        if request.method == "POST" and user is None:
+            # No browser sends our cookie with the POST of another site; with the GET that follows it does.
+            return HttpResponse(status=303, headers={"Location": f"{reverse('logout')}?{urlencode(raw)}"})
+        if user is None or asked.subject == str(user.sub):
+            return _sign_out(request, asked)
+        return without_form_action(render(request, "authorize/logout.html", {"asked": asked, "parameters": raw}))
 
 
 @csrf_protect
-def confirmed(request: HttpRequest) -> HttpResponse:
+def _confirmed(request: HttpRequest, asked: LogoutRequest) -> HttpResponse:
     """Sign out after the person confirmed it on our page."""
-    raw = {name: value for name, value in request.POST.items() if isinstance(value, str) and value}
-    return signed_out(request, read_logout_request(raw))
+    return _sign_out(request, asked)
 
 
-def signed_out(request: HttpRequest, asked: LogoutRequest) -> HttpResponse:
+def _sign_out(request: HttpRequest, asked: LogoutRequest) -> HttpResponse:
     """End the session and go where the app wants, if it is registered."""
     logout(request)
     if not asked.return_to:
-        return HttpResponseRedirect("/")
+        return HttpResponseRedirect(reverse("home"))
     return HttpResponse(status=303, headers={"Location": asked.return_to})

@@ -56,7 +56,7 @@ def test_metadata_has_what_rfc_8414_requires(metadata: dict[str, Any]) -> None:
 
 
 def test_every_endpoint_that_is_named_answers(client: Browser, metadata: dict[str, Any]) -> None:
-    pages = {"authorization_endpoint": 400, "end_session_endpoint": 302}
+    pages = {"authorization_endpoint": 400, "end_session_endpoint": 303}
     for name, url in metadata.items():
         if name.endswith("_endpoint"):
             answer = client.post(urlsplit(url).path, "a=b", content_type=FORM)

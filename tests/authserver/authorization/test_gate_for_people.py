@@ -11,7 +11,7 @@ import pytest
 from authserver.families import issue_access_token, issue_refresh_token
 from authserver.models import Grant
 from registry.models import Client
-from tests.authserver.authorization.support import CALLBACK, CHALLENGE, Flow, said
+from tests.authserver.authorization.support import CALLBACK, CHALLENGE, Flow, page, said
 from tests.authserver.support import outcome
 from tests.authserver.test_who_may_act import may_act, put, situations
 from tests.conftest import Cast, later
@@ -57,12 +57,10 @@ def test_every_step_asks_the_gate_in_every_situation(new_app: Any, cast: Cast, f
             "userinfo": "200" if good else "401 invalid_token",
         }
         assert got == wanted, situation
-        begun = flow.start()
-        if closed:
-            assert begun.status_code == 401
+        begun, answered = flow.start(), flow.go_on(started)
+        if good:
+            assert begun.status_code == 302, situation
+            assert "code" in said(answered), situation
         else:
-            assert (begun.status_code == 302) is good, situation
-            assert good or said(begun)["error"] == "unauthorized_client"
-        answered = said(flow.go_on(started))
-        assert ("code" in answered) is good, situation
-        assert good or answered["error"] == "unauthorized_client"
+            assert "unauthorized_client" in page(answered)
+            assert ("invalid_client" if closed else "unauthorized_client") in page(begun, 401 if closed else 400), situation

@@ -15,7 +15,9 @@ from django.test import Client as Browser
 
 from authserver.models import AuthorizationRequest, Consent, Grant
 from protocol.jose import issue_jwt
-from registry.models import Client, Membership, Organization, User
+from registry.actors import job
+from registry.lifecycle import update_client
+from registry.models import Client, Entitlement, Membership, Organization, PolicyRecord, Scope, User
 from registry.signing_keys import get_keys
 from tests.authserver.authorization.support import CALLBACK, Flow, make_app, page, said, sign_in
 from tests.authserver.support import Caller, key
@@ -307,6 +309,91 @@ def test_claims_that_are_asked_for_in_other_ways_break_nothing(flow: Flow, claim
     assert flow.tokens(claims=claims)["id_token"]
 
 
+# --- what changes between the request and the answer
+
+
+@pytest.mark.threat("O05")
+def test_a_redirect_uri_that_was_removed_meanwhile_gets_no_code(flow: Flow, now: datetime) -> None:
+    started = flow.start()
+    flow.go_on(started)
+    metadata = {**flow.app.client.declared_metadata, "redirect_uris": ["https://app.lighthouse.example/new"]}
+    update_client(flow.app.client, job("test"), metadata, now=now)
+    assert "is not registered for this app" in page(flow.allow(started))
+    assert not Grant.objects.exists()
+
+
+@pytest.mark.spec("JAR-10", "PAR-14")
+@pytest.mark.parametrize("rule", ["require_signed_request_object", "require_pushed_authorization_requests"])
+def test_a_rule_that_came_meanwhile_stops_a_kept_request(flow: Flow, rule: str) -> None:
+    started = flow.start()
+    PolicyRecord.objects.create(organization=None, values={rule: True})
+    page(flow.allow(started))
+
+
+@pytest.mark.threat("O07")
+def test_a_consent_that_is_taken_back_meanwhile_gives_no_code(flow: Flow, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    flow.code()
+    monkeypatch.setattr("authserver.authorization.people.has_consented", lambda *_: Consent.objects.all().delete() or True)
+    assert said(flow.ask())["error"] == "access_denied"
+    assert not Grant.objects.filter(used_at=None).exclude(pk=Grant.objects.earliest("pk").pk).exists()
+
+
+@pytest.mark.parametrize(("changes", "seconds", "again"), [
+    ({"max_age": "60"}, 90, False), ({"max_age": "60"}, 130, True), ({"max_age": "600"}, 500, False), ({"max_age": "600"}, 610, True),
+    ({"prompt": "login"}, 90, False), ({"prompt": "login"}, 130, True), ({}, 1700, False),
+])  # fmt: skip
+def test_a_sign_in_after_the_request_does_not_stay_new(
+    agreed: Flow, cast: Cast, changes: dict[str, str], seconds: int, again: bool
+) -> None:
+    started = agreed.start(**changes)
+    sign_in(agreed.browser, cast.owner, ago=-0.01)
+    with time_machine.travel(datetime.now(UTC) + timedelta(seconds=seconds), tick=True):
+        answer = agreed.go_on(started)
+    assert (sent_to(answer) == AGAIN) if again else ("code" in said(answer))
+
+
+def test_an_error_answers_a_request_for_good(flow: Flow) -> None:
+    started = flow.start(prompt="none")
+    assert said(flow.go_on(started))["error"] == "consent_required"
+    flow.code()
+    page(flow.go_on(started))
+
+
+@pytest.mark.spec("BCP-12")
+@pytest.mark.threat("O13")
+def test_an_app_that_any_program_can_imitate_is_consented_to_each_time(new_app: Callable[..., Caller], cast: Cast) -> None:
+    uris = ["com.example.app:/cb", "http://127.0.0.1/cb", "https://app.lighthouse.example/cb"]
+    flow = Flow(new_app("none", application_type="native", redirect_uris=uris))
+    sign_in(flow.browser, cast.owner)
+    for uri in (uris[0], "http://127.0.0.1:6666/cb"):
+        flow.code(redirect_uri=uri)
+        assert asks(flow.ask(redirect_uri=uri)), uri
+        assert said(flow.ask(redirect_uri=uri, prompt="none"))["error"] == "consent_required", uri
+    assert "code" in said(flow.ask(redirect_uri=uris[2], prompt="none"))
+
+
+def test_every_scope_is_shown_even_one_without_words(flow: Flow) -> None:
+    Scope.objects.filter(name="bookings.read").delete()
+    Entitlement.objects.get_or_create(client=flow.app.client, kind="scope", value="bookings.read")
+    answer = flow.ask(scope="openid bookings.read")
+    if answer.status_code == 200:
+        assert b"bookings.read" in answer.content
+
+
+@pytest.mark.spec("BCP-12")
+@pytest.mark.threat("O05")
+def test_only_members_are_sent_to_an_app_whose_organization_is_not_approved(flow: Flow, cast: Cast) -> None:
+    Organization.objects.update(state=Organization.State.DRAFT)
+    stranger, nobody = Flow(flow.app), Flow(flow.app)
+    sign_in(stranger.browser, cast.stranger)
+    page(nobody.start(response_type="token"))
+    page(nobody.ask(prompt="none"))
+    page(stranger.start(response_type="token"))
+    page(stranger.ask(), 403)
+    assert said(flow.start(response_type="token"))["error"] == "unsupported_response_type"
+    assert flow.code()
+
+
 # --- test stage and gate
 
 
@@ -317,7 +404,8 @@ def test_a_stranger_never_meets_the_consent_page_of_a_test_app(flow: Flow, cast:
     sign_in(stranger.browser, cast.stranger)
     started = stranger.start(**changes)
     assert said(stranger.go_on(started))["error"] == "access_denied"
-    assert said(stranger.allow(started))["error"] == "access_denied"
+    page(stranger.allow(started))
+    assert said(stranger.allow(stranger.start(**changes)))["error"] == "access_denied"
     assert not Grant.objects.exists()
     Membership.objects.create(organization=cast.organization, user=cast.stranger, role="viewer")
     assert asks(stranger.ask())
@@ -342,11 +430,11 @@ def test_an_app_that_may_not_act_gets_no_page_and_no_code(flow: Flow) -> None:
     assert asks(flow.go_on(started))
     clients = Client.objects.filter(pk=flow.app.client.pk)
     clients.update(state=Client.State.SUSPENDED)
-    assert said(flow.allow(started))["error"] == "unauthorized_client"
-    assert said(flow.start())["error"] == "unauthorized_client"
+    for answer in (flow.allow(started), flow.start()):
+        assert "suspended" in page(answer)
     clients.update(state=Client.State.ACTIVE)
     Organization.objects.update(state=Organization.State.SUSPENDED)
-    assert said(flow.allow(started))["error"] == "unauthorized_client"
+    assert "The organization is suspended." in page(flow.allow(started))
     assert not Grant.objects.exists()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections import Counter
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,9 +18,11 @@ from django.test import RequestFactory
 from django.utils import timezone
 
 from authserver.authorization.authentication import SignedIn
+from authserver.authorization.codes import issue_code
 from authserver.authorization.parameters import AuthorizationParameters
 from authserver.authorization.requests import prove_request
-from authserver.families import issue_access_token, issue_code, issue_refresh_token, revoke
+from authserver.consents import remember_consent, withdraw_consent
+from authserver.families import issue_access_token, issue_refresh_token, revoke
 from authserver.introspection import introspect
 from authserver.models import AuthorizationRequest, Grant, RefreshToken
 from authserver.views.token import TokenView
@@ -125,6 +128,7 @@ def test_nothing_is_born_into_a_family_that_was_given_up(app: Caller, cast: Cast
 @pytest.mark.threat("O09")
 def test_a_request_gives_one_code(app: Caller, cast: Cast, now: datetime, rounds: int) -> None:
     parameters = AuthorizationParameters(app.client_id, CALLBACK, tuple(SCOPE.split()), CHALLENGE)
+    remember_consent(cast.owner, app.client, SCOPE.split(), cast.as_owner, now=now)
 
     def answer(row: AuthorizationRequest) -> ANSWER:
         try:
@@ -144,6 +148,25 @@ def test_a_request_gives_one_code(app: Caller, cast: Cast, now: datetime, rounds
             answers = threads.together(*[lambda row=row: answer(row)] * 3)
             assert errors(answers) == {"success": 1, "invalid_request_uri": 2}, (number, answers)
     assert Grant.objects.count() == rounds
+
+
+@pytest.mark.threat("O07")
+def test_no_code_outlives_the_consent_that_it_came_of(app: Caller, cast: Cast, now: datetime, rounds: int) -> None:
+    parameters = AuthorizationParameters(app.client_id, CALLBACK, tuple(SCOPE.split()), CHALLENGE)
+
+    def answer(row: AuthorizationRequest) -> None:
+        with suppress(OAuthError):
+            issue_code(row, parameters, SignedIn(cast.owner, 1.0), now=timezone.now())
+
+    with ring(2) as threads:
+        for _ in range(rounds // 4):
+            consent = remember_consent(cast.owner, app.client, SCOPE.split(), cast.as_owner, now=now)
+            row = AuthorizationRequest.objects.create(
+                application=app.client, origin="parameters", parameters=parameters.as_json(), expires=now + timedelta(hours=9)
+            )
+            withdraw = lambda: withdraw_consent(consent, cast.as_owner, now=timezone.now())  # noqa: B023, E731
+            threads.together(lambda row=row: answer(row), withdraw)
+            assert not Grant.objects.filter(ended_at=None).exists()
 
 
 @pytest.mark.spec("JAR-09")

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from authserver.authorization import requests as pushing
 from authserver.models import AuthorizationRequest, Grant
+from authserver.throttling import sign_ins
 from registry.models import Client, Organization, PolicyRecord
 from tests.authserver.authorization.support import CALLBACK, PAR, Flow, page, parameters, request_object, said, sign_in
 from tests.authserver.authorization.test_request_checks import REFUSED
@@ -174,6 +175,16 @@ def test_an_unknown_request_is_a_page(flow: Flow) -> None:
     )
     page(flow.visit(PREFIX + str(row.reference)))
     page(flow.visit(PREFIX))  # rows that were not pushed have no digest; none may be found by it
+
+
+@pytest.mark.spec("PAR-16")
+def test_who_pushes_for_a_public_app_is_counted_and_not_the_app(new_app: Callable[..., Caller], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("authserver.authorization.requests.PUSHED_AT_ONCE", 1)
+    monkeypatch.setattr("authserver.throttling.SIGN_INS_PER_SOURCE", 2)
+    sign_ins.forget()
+    flow = Flow(new_app("none"))
+    assert [flow.push().status_code for _ in range(3)] == [201, 201, 429]
+    sign_ins.forget()
 
 
 @pytest.mark.spec("PAR-08", "PAR-10")

@@ -15,7 +15,18 @@ from authserver.authorization.differences import nearest, show_difference
 from authserver.models import AuthorizationRequest
 from authserver.throttling import sign_ins
 from registry.models import Client
-from tests.authserver.authorization.support import AUTHORIZE, CALLBACK, CHALLENGE, GOODBYE, Flow, page, parameters, request_object, said
+from tests.authserver.authorization.support import (
+    AUTHORIZE,
+    CALLBACK,
+    CHALLENGE,
+    GOODBYE,
+    LOGOUT,
+    Flow,
+    page,
+    parameters,
+    request_object,
+    said,
+)
 from tests.authserver.support import FORM, Caller
 
 # Every refusal that an app may hear, by what is changed in a good request.
@@ -169,11 +180,12 @@ def test_every_page_of_the_flow_keeps_frames_and_referrers_out(flow: Flow) -> No
 
 
 @pytest.mark.spec("BCP-11")
-def test_consent_and_form_post_may_only_lead_to_the_proven_address(flow: Flow) -> None:
-    for answer in (flow.ask(), flow.start(response_mode="form_post", scope=None)):
+def test_pages_on_the_way_back_may_be_followed_by_redirects_and_are_strict_otherwise(flow: Flow) -> None:
+    for answer in (flow.ask(), flow.start(response_mode="form_post", scope=None), flow.browser.get(LOGOUT)):
         directives = dict(part.strip().partition(" ")[::2] for part in answer["Content-Security-Policy"].split(";"))
-        assert set(directives["form-action"].split()) == {"'self'", "https://app.lighthouse.example"}
-        assert directives["default-src"] == "'none'"
+        assert "form-action" not in directives  # docs/decisions/0014-no-form-action-on-the-way-back.md
+        assert directives["default-src"] == directives["frame-ancestors"] == directives["base-uri"] == "'none'"
+        assert directives["script-src"] == "'self'"
 
 
 def near_misses(uri: str) -> list[str]:
@@ -348,6 +360,34 @@ def test_an_unsigned_or_unknown_request_causes_no_fetch(new_app: Callable[..., C
     page(flow.start(request="eyJhbGciOiJub25lIn0.e30."))
 
 
+@pytest.mark.threat("R15", "S11")
+def test_behind_a_proxy_each_visitor_is_counted_alone(flow: Flow, monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    settings.TRUSTED_PROXY = True
+    monkeypatch.setattr("authserver.throttling.SIGN_INS_PER_SOURCE", 1)
+    sign_ins.forget()
+
+    def status(address: str) -> int:
+        return int(flow.browser.get(AUTHORIZE, parameters(flow.app), headers={"X-Forwarded-For": f"203.0.113.9, {address}"}).status_code)
+
+    assert [status(address) for address in ("192.0.2.1", "192.0.2.1", "192.0.2.2", "no address")] == [302, 429, 302, 302]
+    settings.TRUSTED_PROXY = False
+    assert status("192.0.2.3") == 429  # which anybody can claim
+    sign_ins.forget()
+
+
+def test_a_refusal_is_in_the_log_with_its_detail(flow: Flow, caplog: pytest.LogCaptureFixture) -> None:
+    token = request_object(flow.app)
+    flow.start(request=token)
+    page(flow.start(request=token))
+    flow.start(response_type="token")
+    logged = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+    assert [(event["error"], event["detail"]) for event in logged] == [
+        ("invalid_request_object", "replayed"),
+        ("unsupported_response_type", ""),
+    ]
+    assert all(event["request_id"] for event in logged)
+
+
 @pytest.mark.threat("S11")
 def test_nobody_fills_the_table_of_requests_from_one_address(flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("authserver.throttling.SIGN_INS_PER_SOURCE", 3)
@@ -359,5 +399,4 @@ def test_nobody_fills_the_table_of_requests_from_one_address(flow: Flow, monkeyp
     assert refused["Retry-After"] == "60"
     assert AuthorizationRequest.objects.count() == 3
     assert ask("192.0.2.2").status_code == 302
-    assert said(ask("192.0.2.1", response_type="token"))["error"] == "unsupported_response_type"  # which keeps nothing
     sign_ins.forget()

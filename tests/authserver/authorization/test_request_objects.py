@@ -16,7 +16,7 @@ from protocol.fetch import InMemoryFetcher, Page
 from protocol.jose import generate_private_key, issue_jwt
 from registry.actors import job
 from registry.lifecycle import update_client
-from registry.models import PolicyRecord, SingleUseValue
+from registry.models import Client, PolicyRecord, SingleUseValue
 from registry.outbound import use_fetcher
 from tests.authserver.authorization.support import AUTHORIZE, CALLBACK, Flow, make_app, page, parameters, request_object, said
 from tests.authserver.support import FORM, Caller, key
@@ -377,6 +377,13 @@ def test_an_object_comes_by_post_as_well(flow: Flow) -> None:
     body = urlencode({"client_id": flow.app.client_id, "request": request_object(flow.app)})
     started = flow.browser.post(AUTHORIZE, body, content_type=FORM, headers={"Origin": "https://app.lighthouse.example"})
     assert flow.exchange(flow.finish(started)).status_code == 200
+
+
+@pytest.mark.threat("O10")
+def test_nothing_is_fetched_for_an_app_that_may_not_act(new_app: Callable[..., Caller]) -> None:
+    app = new_app(jwks=None, jwks_uri="https://keys.lighthouse.example/jwks")
+    Client.objects.filter(pk=app.client.pk).update(state="suspended")
+    page(send(Flow(app), request_object(app)))  # where fetching fails the test
 
 
 def test_the_keys_may_stand_behind_a_jwks_uri(new_app: Callable[..., Caller]) -> None:

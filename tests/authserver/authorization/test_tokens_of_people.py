@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.utils import timezone
 
 from authserver.families import CODE_LIFETIME, REFRESH_IDLE
 from authserver.models import AccessToken, Grant, RefreshToken
@@ -310,6 +311,19 @@ def test_userinfo_says_what_the_scopes_allow(flow: Flow, cast: Cast) -> None:
         assert outcome(answer) == "401 invalid_token"
         assert answer["WWW-Authenticate"].startswith("Bearer")
     assert flow.browser.post("/oauth/userinfo", headers={"Authorization": f"bearer {flow.tokens()['access_token']}"}).status_code == 200
+
+
+def test_a_scope_named_a_thousand_times_at_refresh_is_stored_once(flow: Flow) -> None:
+    tokens = flow.tokens(scope=OFFLINE)
+    assert flow.refresh(tokens["refresh_token"], scope="openid " * 1000).json()["scope"] == "openid"
+
+
+def test_ending_a_family_never_prolongs_what_has_expired(flow: Flow) -> None:
+    tokens = flow.tokens(scope=OFFLINE)
+    past = timezone.now() - timedelta(minutes=5)
+    AccessToken.objects.update(expires=past)
+    flow.revoke(tokens["refresh_token"])
+    assert AccessToken.objects.get().expires == past
 
 
 def test_nothing_that_could_be_used_is_stored(flow: Flow) -> None:
