@@ -114,6 +114,12 @@ def serve_app() -> Iterator[App]:
             parts = urlsplit(self.path)
             query = parts.query if self.command == "GET" else self.rfile.read(length).decode()
             app.arrivals.append(Arrival(self.command, parts.path, dict(parse_qsl(query))))
+            if parts.path == "/hop":
+                self.send_response(302)
+                self.send_header("Location", f"http://localhost:{app.port}/callback?{query}")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             body = b"<!DOCTYPE html><html lang=en><title>The app</title><link rel=icon href=data:,><h1>Back in the app</h1>"
             self.send_response(200)
             self.send_header("Content-Type", "text/html; charset=utf-8")
@@ -177,7 +183,7 @@ def documents(app: App) -> dict[str, Any]:
             **common,
             "client_name": "Lighthouse bookings",
             "token_endpoint_auth_method": "client_secret_basic",
-            "redirect_uris": [app.callback],
+            "redirect_uris": [app.callback, f"{app.origin}/hop"],
             "post_logout_redirect_uris": [f"{app.origin}/bye"],
         },
     }

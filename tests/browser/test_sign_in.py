@@ -33,13 +33,32 @@ def test_a_person_signs_in_consents_and_is_back_at_another_origin(visitor: Visit
 
 
 def test_a_remembered_consent_is_not_asked_for_again(visitor: Visitor) -> None:
-    visitor.start()
+    visitor.start("web")
     visitor.fill_sign_in(OWNER)
     if visitor.page.get_by_role("button", name="Allow", exact=True).count():
         visitor.press("Allow")
     expect(visitor.page.get_by_role("heading", name="Back in the app")).to_be_visible()
-    request = visitor.start()
+    request = visitor.start("web")
     assert visitor.expect_back(request)["code"]
+
+
+def test_an_app_that_any_program_can_imitate_is_asked_about_each_time(visitor: Visitor) -> None:
+    visitor.sign_in(OWNER)
+    for _ in range(2):
+        request = visitor.start()
+        visitor.expect_consent()
+        visitor.press("Allow")
+        assert visitor.expect_back(request)["code"]
+
+
+def test_a_callback_may_lead_on_to_another_origin(visitor: Visitor) -> None:
+    visitor.known_hosts |= {f"localhost:{visitor.app.port}"}
+    visitor.sign_in(OWNER)
+    request = visitor.start("web", redirect_uri=f"{visitor.app.origin}/hop", prompt="consent")
+    visitor.expect_consent()
+    visitor.press("Allow")
+    assert visitor.expect_back(request)["code"]
+    assert visitor.page.url.startswith(f"http://localhost:{visitor.app.port}/callback")
 
 
 @pytest.mark.parametrize("through_sign_in", [True, False], ids=["straight from sign-in", "from consent"])
@@ -47,13 +66,13 @@ def test_a_private_use_scheme_is_reached_from_both_pages(visitor: Visitor, throu
     request = visitor.start(redirect_uri=f"{SCHEME}:/callback", prompt="" if through_sign_in else "consent")
     page = visitor.page
     with page.expect_event("requestfailed", lambda sent: sent.url.startswith(f"{SCHEME}:")) as failed:
-        visitor.fill_sign_in(OWNER)
+        visitor.fill_sign_in(STRANGER if through_sign_in else OWNER)  # a stranger is refused straight away
         if not through_sign_in:
             visitor.expect_consent()
             visitor.press("Allow")
     # No program of this machine is registered for the scheme, so the browser stops there, and not because of the policy.
     assert f"state={request['state']}" in failed.value.url
-    assert "code=" in failed.value.url
+    assert ("error=access_denied" if through_sign_in else "code=") in failed.value.url
     assert "BLOCKED" not in (failed.value.failure or "")
 
 
@@ -101,11 +120,11 @@ def test_form_post_carries_a_refusal_too(visitor: Visitor) -> None:
 @pytest.mark.parametrize("parameters", [{"prompt": "login"}, {"max_age": "0"}], ids=["prompt=login", "max_age=0"])
 def test_the_password_is_asked_for_again_when_the_app_wants_that(visitor: Visitor, parameters: dict[str, str]) -> None:
     visitor.sign_in(DEVELOPER)
-    first = visitor.start()
+    first = visitor.start("web")
     if visitor.page.get_by_role("button", name="Allow", exact=True).count():
         visitor.press("Allow")
     visitor.expect_back(first)
-    request = visitor.start(**parameters)
+    request = visitor.start("web", **parameters)
     expect(visitor.page.get_by_role("heading", name="Confirm that it is you")).to_be_visible()
     visitor.look("confirm")
     visitor.page.get_by_label("Password", exact=True).fill("not the password")
