@@ -5,7 +5,13 @@ from __future__ import annotations
 from django.urls import path
 
 from authserver.views.authorize import AuthorizeView, InteractionView
-from authserver.views.documents import AuthorizationServerMetadataView, JwksView, OpenidConfigurationView
+from authserver.views.documents import (
+    AuthorizationServerMetadataView,
+    EntityConfigurationView,
+    JwksView,
+    OpenidConfigurationView,
+    SignedJwksView,
+)
 from authserver.views.introspection import IntrospectionView
 from authserver.views.logout import LogoutView
 from authserver.views.par import PushedAuthorizationRequestView
@@ -24,5 +30,7 @@ urlpatterns = [
     path("oauth/revoke", RevocationView.as_view(), name="revoke"),
     path("oauth/introspect", IntrospectionView.as_view(), name="introspect"),
     path("oauth/jwks", JwksView.as_view(), name="jwks"),
+    path("oauth/signed-jwks", SignedJwksView.as_view(), name="signed-jwks"),
+    path(".well-known/openid-federation", EntityConfigurationView.as_view(), name="openid-federation"),
     path(".well-known/oauth-authorization-server", AuthorizationServerMetadataView.as_view(), name="oauth-authorization-server"),
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import product
 from typing import Any, Final
 
 from django.db import transaction
@@ -24,6 +25,8 @@ from registry.snapshots import Snapshot
 from registry.transitions import OPERATOR, SYSTEM
 
 PROTOCOL_ALGORITHMS: Final = ("ES256", "RS256", "PS256", "Ed25519")
+FEDERATION_ALGORITHM: Final = "ES256"
+ALGORITHMS: Final = {SigningKey.Purpose.PROTOCOL: PROTOCOL_ALGORITHMS, SigningKey.Purpose.FEDERATION: (FEDERATION_ALGORITHM,)}
 PUBLISHED_AFTER_RETIREMENT: Final = timedelta(days=7)
 SNAPSHOT_SECONDS: Final = 30.0
 
@@ -37,14 +40,14 @@ class PublishedKeys:
 
 
 def ensure_signing_keys(actor: Actor, *, now: datetime) -> int:
-    """Make the protocol keys that are missing: a current and a next one per algorithm. Return how many were made."""
+    """Make the keys that are missing: a current and a next one per purpose and algorithm. Return how many were made."""
     made = 0
-    for algorithm in PROTOCOL_ALGORITHMS:
-        for state in (SigningKey.State.CURRENT, SigningKey.State.NEXT):
-            with transaction.atomic():
-                if not SigningKey.objects.filter(purpose=SigningKey.Purpose.PROTOCOL, algorithm=algorithm, state=state).exists():
-                    _make(SigningKey.Purpose.PROTOCOL, algorithm, state, actor, now)
-                    made += 1
+    wanted = [(purpose, algorithm) for purpose, algorithms in ALGORITHMS.items() for algorithm in algorithms]
+    for (purpose, algorithm), state in product(wanted, (SigningKey.State.CURRENT, SigningKey.State.NEXT)):
+        with transaction.atomic():
+            if not SigningKey.objects.filter(purpose=purpose, algorithm=algorithm, state=state).exists():
+                _make(purpose, algorithm, state, actor, now)
+                made += 1
     return made
 
 

@@ -42,16 +42,18 @@ def _flush_past_the_audit_triggers() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _forget_process_state() -> None:
     """Forget what this process remembers of another test's database."""
-    from authserver.throttling import failures
+    from authserver.throttling import failures, sign_ins
     from authserver.tokens import policies
-    from authserver.views.documents import metadata_snapshot
+    from authserver.views.documents import configuration_snapshot, metadata_snapshot, signed_jwks_snapshot
     from registry import digests
     from registry.signing_keys import forget_snapshots
 
     digests.forget()
     forget_snapshots()
-    metadata_snapshot.forget()
+    for snapshot in (metadata_snapshot, configuration_snapshot, signed_jwks_snapshot):
+        snapshot.forget()
     failures.forget()
+    sign_ins.forget()
     policies.forget()
 
 

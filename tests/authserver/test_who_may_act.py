@@ -29,6 +29,8 @@ NOT_GATED = {
     "logout": "ending one's own session needs no permission of an app",
     "jwks": "public",
     "openid-configuration": "public",
+    "openid-federation": "public",
+    "signed-jwks": "public",
     "oauth-authorization-server": "public",
 }
 

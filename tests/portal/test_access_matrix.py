@@ -91,6 +91,8 @@ PUBLIC = {
     "revoke",
     "introspect",
     "jwks",
+    "openid-federation",
+    "signed-jwks",
     "oauth-authorization-server",
     "account_login",
     "account_logout",

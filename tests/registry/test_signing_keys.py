@@ -9,7 +9,7 @@ from itertools import count
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import IntegrityError, OperationalError, connection, transaction
 
 from protocol.errors import TransitionRefused
@@ -44,25 +44,25 @@ def states(algorithm="ES256"):
 
 
 def test_missing_keys_are_made_once(db, now):
-    assert ensure_signing_keys(job("test"), now=now) == 2 * len(signing_keys.PROTOCOL_ALGORITHMS) == 8
+    assert ensure_signing_keys(job("test"), now=now) == 2 * sum(map(len, signing_keys.ALGORITHMS.values())) == 10
     assert ensure_signing_keys(job("test"), now=now) == 0
     assert states() == states("RS256") == states("PS256") == states("Ed25519") == ["current", "next"]
     SigningKey.objects.filter(algorithm="RS256", state="next").delete()
     assert ensure_signing_keys(job("test"), now=now) == 1
-    assert AuditEvent.objects.filter(event="signing_key.created").count() == 9
+    assert AuditEvent.objects.filter(event="signing_key.created").count() == 11
 
 
 def test_the_published_set_holds_all_public_keys_and_signs_with_the_current_ones(keys):
     published = keys.public_jwks["keys"]
-    assert {key["kid"] for key in published} == set(SigningKey.objects.values_list("kid", flat=True))
+    assert {key["kid"] for key in published} == set(SigningKey.objects.filter(purpose=PROTOCOL).values_list("kid", flat=True))
     assert all({"kid", "use", "alg", "kty"} <= key.keys() for key in published)
     assert len(parse_jwk_set(keys.public_jwks).keys) == 8  # which refuses private members
-    current = SigningKey.objects.filter(state="current")
+    current = SigningKey.objects.filter(purpose=PROTOCOL, state="current")
     assert {algorithm: key.kid for algorithm, key in keys.current.items()} == dict(current.values_list("algorithm", "kid"))
 
 
 def test_a_rotation_signs_with_the_key_that_was_published_before(keys, now):
-    following = SigningKey.objects.get(algorithm="ES256", state="next").kid
+    following = SigningKey.objects.get(purpose=PROTOCOL, algorithm="ES256", state="next").kid
     before = get_keys(PROTOCOL).current["ES256"].kid
     assert rotate_signing_key(PROTOCOL, "ES256", job("test"), now=now).kid == following
     after = get_keys(PROTOCOL)
@@ -105,7 +105,7 @@ def test_there_is_one_current_and_one_next_key_per_purpose_and_algorithm(keys, s
 
     with pytest.raises(IntegrityError), transaction.atomic():
         make(PROTOCOL, "ES256", "another")
-    make(FEDERATION, "ES256", "another")
+    make(FEDERATION, "ES384", "another")
     make(PROTOCOL, "ES384", "yet another")
     with pytest.raises(IntegrityError), transaction.atomic():
         make(FEDERATION, "RS256", "another")
@@ -113,8 +113,11 @@ def test_there_is_one_current_and_one_next_key_per_purpose_and_algorithm(keys, s
 
 @pytest.mark.spec("FED-JOS-07")
 def test_protocol_and_federation_keys_are_kept_apart(keys):
-    assert get_keys(FEDERATION).public_jwks == {"keys": []}
-    assert get_keys(FEDERATION).current == {}
+    federation = get_keys(FEDERATION)
+    assert federation.current.keys() == {"ES256"}
+    kids = [{key["kid"] for key in one.public_jwks["keys"]} for one in (keys, federation)]
+    assert kids[0].isdisjoint(kids[1])
+    assert len(kids[1]) == 2
 
 
 @pytest.mark.threat("S08", "R05")
@@ -265,7 +268,7 @@ def test_the_command_encrypts_every_stored_value_again(keys, settings, capsys):
     settings.FIELD_ENCRYPTION_KEYS = [new, *old]
     call_command("rotate_field_encryption")
     call_command("rotate_field_encryption")  # it may be stopped and run again
-    assert capsys.readouterr().out.splitlines()[-1] == "10 values are encrypted under the first key."
+    assert capsys.readouterr().out.splitlines()[-1] == "12 values are encrypted under the first key."
     settings.FIELD_ENCRYPTION_KEYS = [new]
     digests.forget()
     forget_snapshots()
@@ -298,6 +301,12 @@ def test_each_purpose_has_its_own_secret(db):
 
 def test_the_rotation_command_makes_what_is_missing_and_says_which_key_signs(db, capsys):
     call_command("rotate_signing_key", "--algorithm", "ES256")
-    assert capsys.readouterr().out == f"ES256: {SigningKey.objects.get(algorithm='ES256', state='current').kid} signs now.\n"
+    current = SigningKey.objects.filter(algorithm="ES256", state="current")
+    assert capsys.readouterr().out == f"ES256: {current.get(purpose=PROTOCOL).kid} signs now.\n"
     assert (states(), states("RS256")) == (["retired", "current", "next"], ["current", "next"])
+    call_command("rotate_signing_key", "--purpose", "federation")
+    assert capsys.readouterr().out == f"ES256: {current.get(purpose=FEDERATION).kid} signs now.\n"
+    assert states() == ["retired", "current", "next"]
+    with pytest.raises(CommandError, match="--algorithm"):
+        call_command("rotate_signing_key", "--purpose", "federation", "--algorithm", "RS256")
     assert not User.objects.exists()

@@ -115,7 +115,7 @@ def test_a_form_sent_twice_rotates_a_key_once(as_operator: Browser, now: datetim
     for _ in range(2):
         response = as_operator.post(address, {"current": page.context["current"].kid}, follow=True)
     assert "rotated meanwhile" in messages_in(response)
-    assert SigningKey.objects.get(algorithm="ES256", state="current").kid == following.kid
+    assert SigningKey.objects.get(purpose="protocol", algorithm="ES256", state="current").kid == following.kid
     assert AuditEvent.objects.filter(event="signing_key.rotated").count() == 1
 
 
