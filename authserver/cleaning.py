@@ -27,7 +27,7 @@ def delete_tokens_of_ended_generations() -> int:
         "pk", "credential_generation"
     ):
         with transaction.atomic():
-            for model in (AccessToken, RefreshToken, Grant, IDToken, AuthorizationRequest):
+            for model in (Grant, RefreshToken, AccessToken, IDToken, AuthorizationRequest):  # in the order that ending a family locks
                 deleted += _delete_rows(model.objects.filter(application=pk, credential_generation__lt=generation))
             Client.objects.filter(pk=pk, generation_cleaned__lt=generation).update(generation_cleaned=generation)
     return deleted

@@ -32,7 +32,10 @@ def lock_consent(user: User, client: Client, scopes: Collection[str]) -> bool:
 def remember_consent(user: User, client: Client, scopes: Collection[str], actor: Actor, *, now: datetime) -> Consent:
     """Remember that the person lets the app have `scopes`, beside what they let it have before."""
     with transaction.atomic():
-        consent, _ = Consent.objects.select_for_update().get_or_create(user=user, application=client)
+        consent = None
+        while consent is None:  # it may be taken back between the two statements
+            Consent.objects.bulk_create([Consent(user=user, application=client)], ignore_conflicts=True)
+            consent = Consent.objects.select_for_update().filter(user=user, application=client).first()
         before, after = consent.scopes, sorted({*consent.scopes, *scopes})
         consent.scopes, consent.given_at = after, now
         consent.save()

@@ -5,6 +5,7 @@ Each process counts for itself, in memory: good requests cost nothing, a refused
 
 from __future__ import annotations
 
+import ipaddress
 import threading
 import time
 from collections import OrderedDict
@@ -52,12 +53,17 @@ sign_ins: Final = WindowCounter()
 
 def note_failed_authentication(client_id: str, source: str) -> None:
     """Count a failure for the client and for the address. Raises TooManyRequests when either has too many in a minute."""
-    for kind, name, limit in (("client", client_id, FAILURES_PER_CLIENT), ("source", source, FAILURES_PER_SOURCE)):
+    for kind, name, limit in (("client", client_id, FAILURES_PER_CLIENT), ("source", _network(source), FAILURES_PER_SOURCE)):
         if name and failures.count(kind, name) > limit:
             raise TooManyRequests("Too many failed client authentications; wait a minute.", retry_after=WINDOW_SECONDS)
 
 
 def note_sign_in(source: str) -> None:
     """Count an authorization request that is about to be kept; anybody can send one. Raises TooManyRequests for too many in a minute."""
-    if source and sign_ins.count("source", source) > SIGN_INS_PER_SOURCE:
+    if source and sign_ins.count("source", _network(source)) > SIGN_INS_PER_SOURCE:
         raise TooManyRequests("Too many sign-ins were started from your network; wait a minute.", retry_after=WINDOW_SECONDS)
+
+
+def _network(source: str) -> str:
+    """Return what is counted for an address: of IPv6 the /64, of which one customer has all addresses."""
+    return str(ipaddress.ip_network((source, 64), strict=False)) if ":" in source and "%" not in source else source

@@ -11,15 +11,16 @@ from allauth.account.internal.flows.login import record_authentication
 from allauth.core import context
 from csp.decorators import csp_replace
 from django.conf import settings
+from django.contrib.auth import logout
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from portal.context import Portal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from django.core.mail import EmailMessage
-    from django.http import HttpRequest, HttpResponseBase
+    from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
     from registry.models import User
 
@@ -33,13 +34,21 @@ class AccountAdapter(DefaultAccountAdapter):
         """Anyone may make an account; what they may do with it is decided when their organization is reviewed."""
         return True
 
+    def pre_login(self, request: HttpRequest, user: User, **options: Any) -> HttpResponse | None:
+        """End the session at hand before somebody signs in over it: allauth lets nobody who is signed in do the second step."""
+        response: HttpResponse | None = super().pre_login(request, user, **options)
+        if response is None and request.user.is_authenticated:
+            proven = get_authentication_records(request, user)[-1:]
+            logout(request)
+            _record(request, user, proven)
+        return response
+
     def login(self, request: HttpRequest, user: User) -> None:
         """Sign in and record how: Django drops the records with the session of somebody else, and confirming an address makes none."""
         records = get_authentication_records(request, user)
         super().login(request, user)
         if not get_authentication_records(request, user):
-            for record in records or [{"method": "email"}]:
-                record_authentication(request, user, **{name: value for name, value in record.items() if name != "at"})
+            _record(request, user, records or [{"method": "email"}])
 
     def is_safe_url(self, url: str) -> bool:
         """Accept redirects after sign-in to this site only: the issuer's origin, or the host that was asked."""
@@ -53,6 +62,11 @@ class AccountAdapter(DefaultAccountAdapter):
         context = {"portal": Portal(context.get("request")), **context}
         message: EmailMessage = super().render_mail(template_prefix, email, context, headers)
         return message
+
+
+def _record(request: HttpRequest, user: User, records: Iterable[Mapping[str, Any]]) -> None:
+    for record in records:
+        record_authentication(request, user, **{name: value for name, value in record.items() if name != "at"})
 
 
 def without_form_action(view: View) -> View:

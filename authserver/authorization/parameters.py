@@ -17,6 +17,14 @@ from registry.models import Client
 
 RESPONSE_MODES: Final = ("query", "form_post")
 PROMPTS: Final = ("none", "login", "consent")
+# Everything that is read; what else comes is ignored (RFC 6749, 3.1).
+NAMES: Final = frozenset(
+    (
+        *("client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce", "code_challenge"),
+        *("code_challenge_method", "prompt", "max_age", "login_hint", "id_token_hint", "acr_values", "claims", "resource"),
+        *("request", "request_uri"),
+    )
+)
 TEXT_LIMIT: Final = 2048
 # RFC 7636, 4.2: the base64url SHA-256 of the verifier.
 _S256_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")

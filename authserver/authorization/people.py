@@ -32,7 +32,7 @@ STEP_SECONDS: Final = 120
 
 
 class Need(Enum):
-    """What is needed next."""
+    """What is needed next. To sign in takes all steps that the person has set up, to sign in again takes one of them."""
 
     SIGN_IN = "sign in"
     SIGN_IN_AGAIN = "sign in again"
@@ -49,12 +49,12 @@ def open_request(reference: UUID, *, now: datetime) -> AuthorizationRequest:
 
 
 def bind_to(row: AuthorizationRequest, user: User) -> None:
-    """Bind a request to the first person who goes on with it. Raises AccessDenied for another one (threats.md O13)."""
+    """Bind a request to the first person who goes on with it. Raises InvalidRequestUri for another one (threats.md O13)."""
     if row.user_id is None:
         AuthorizationRequest.objects.filter(pk=row.pk, user=None).update(user=user)
         row.refresh_from_db(fields=["user"])
     if row.user_id != user.pk:
-        raise AccessDenied("Somebody else started this sign-in in this browser. Start again from the app.")
+        raise InvalidRequestUri("Somebody else started this sign-in in this browser. Start again from the app.")
 
 
 def next_need(row: AuthorizationRequest, parameters: AuthorizationParameters, signed_in: SignedIn | None, *, now: datetime) -> Need:
@@ -69,10 +69,9 @@ def next_need(row: AuthorizationRequest, parameters: AuthorizationParameters, si
     if not _reaches(parameters, signed_in):
         if is_later:
             raise UnmetAuthenticationRequirements
-        # Proving oneself again takes one factor; a whole sign-in takes all that the person has set up.
         return Need.SIGN_IN
     if _must_sign_in_again(parameters, signed_in, now, is_later=is_later):
-        return Need.SIGN_IN_AGAIN
+        return Need.SIGN_IN if parameters.claims.essential_contexts else Need.SIGN_IN_AGAIN
     _check_subject(parameters, client, signed_in.user, now)
     _check_test_stage(client, signed_in.user)
     if "consent" in parameters.prompt or _can_be_imitated(client, parameters):
@@ -100,11 +99,12 @@ def _is_member(client: Client, user: User) -> bool:
 def _must_sign_in_again(parameters: AuthorizationParameters, signed_in: SignedIn, now: datetime, *, is_later: bool) -> bool:
     """Say whether the sign-in is too old for the request.
 
-    One that came after it, `is_later`, is good for STEP_SECONDS at least, or max_age=0 would ask without end.
+    One that came after it, `is_later`, is what prompt=login asks for, and good for STEP_SECONDS at least, or max_age=0 would not end.
     """
+    if "login" in parameters.prompt and not is_later:
+        return True
     age = now.timestamp() - signed_in.auth_time
-    limits = [*([0] if "login" in parameters.prompt else []), *([parameters.max_age] if parameters.max_age is not None else [])]
-    return bool(limits) and age > max(min(limits), STEP_SECONDS if is_later else 0)
+    return parameters.max_age is not None and age > max(parameters.max_age, STEP_SECONDS if is_later else 0)
 
 
 def _reaches(parameters: AuthorizationParameters, signed_in: SignedIn) -> bool:

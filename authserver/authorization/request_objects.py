@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
+from authserver.authorization.parameters import NAMES
 from protocol.constants import CLOCK_LEEWAY
 from protocol.errors import InvalidJwt, InvalidKeySet, InvalidRequest, InvalidRequestObject
 from protocol.jose import KeySet, UnverifiedJwt, parse_unverified, verify_jwt
@@ -18,9 +19,6 @@ from registry.client_keys import get_client_keys
 from registry.models import Client
 from registry.policies import get_policy
 from registry.single_use import use_once
-
-# Claims of the object itself, which are no parameters.
-_OWN_CLAIMS = frozenset(("iss", "aud", "exp", "nbf", "iat", "jti", "sub"))
 
 
 def read_request_object(token: str) -> UnverifiedJwt:
@@ -52,7 +50,7 @@ def open_request_object(request: UnverifiedJwt, outside: Mapping[str, str], clie
     except (InvalidJwt, InvalidKeySet) as error:
         raise InvalidRequestObject(f"request: {error.description}", detail=error.reason, members=("request",)) from error
     _use_identifier(verified.claims, client)
-    return {name: _as_text(name, value) for name, value in verified.claims.items() if name not in _OWN_CLAIMS}
+    return {name: _as_text(name, verified.claims[name]) for name in verified.claims.keys() & NAMES}
 
 
 def _use_identifier(claims: Mapping[str, Any], client: Client) -> None:

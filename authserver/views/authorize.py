@@ -83,8 +83,6 @@ class InteractionView(View):
             row = people.open_request(kwargs["reference"], now=now)
             parameters = AuthorizationParameters.from_json(row.parameters)
             prove_again(row, parameters, now=now)
-            if user is not None:
-                people.bind_to(row, user)
         except OAuthError as error:
             return error_page(request, error)
         try:
@@ -99,6 +97,8 @@ class InteractionView(View):
 
     def step(self, request: HttpRequest, row: AuthorizationRequest, parameters: AuthorizationParameters) -> HttpResponse:
         """Do what is needed next."""
+        if request.method == "POST" and request.POST.get("answer") != "allow":
+            raise AccessDenied("The person did not allow it.")
         signed_in = sign_in_of(request)
         need = people.next_need(row, parameters, signed_in, now=timezone.now())
         if "none" in parameters.prompt and need is not Need.NOTHING:
@@ -107,8 +107,7 @@ class InteractionView(View):
             return _to_sign_in("account_login", row, parameters)
         if need is Need.SIGN_IN_AGAIN:
             return _to_sign_in("account_reauthenticate", row, parameters)
-        if request.method == "POST" and request.POST.get("answer") != "allow":
-            raise AccessDenied("The person did not allow it.")
+        people.bind_to(row, signed_in.user)
         if need is Need.CONSENT and request.method == "GET":
             return _ask(request, row, parameters)
         if need is Need.CONSENT:

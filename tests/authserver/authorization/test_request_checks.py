@@ -13,7 +13,8 @@ from django.test import Client as Browser
 
 from authserver.authorization.differences import nearest, show_difference
 from authserver.models import AuthorizationRequest
-from authserver.throttling import sign_ins
+from authserver.throttling import note_sign_in, sign_ins
+from protocol.errors import TooManyRequests
 from registry.models import Client
 from tests.authserver.authorization.support import (
     AUTHORIZE,
@@ -386,6 +387,15 @@ def test_a_refusal_is_in_the_log_with_its_detail(flow: Flow, caplog: pytest.LogC
         ("unsupported_response_type", ""),
     ]
     assert all(event["request_id"] for event in logged)
+
+
+@pytest.mark.threat("S11")
+def test_of_ipv6_the_network_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("authserver.throttling.SIGN_INS_PER_SOURCE", 2)
+    for address in ("2001:db8::1", "2001:db8::ffff:2", "2001:db8:0:1::1", "192.0.2.1", "::ffff:192.0.2.7", "fe80::1%eth0", ""):
+        note_sign_in(address)
+    with pytest.raises(TooManyRequests):
+        note_sign_in("2001:db8::3")
 
 
 @pytest.mark.threat("S11")
