@@ -12,7 +12,7 @@ from authserver.endpoints import endpoint_url
 from authserver.families import revoke
 from authserver.tokens import policy_for_tokens, token_lifetime
 from protocol.errors import InvalidScope, InvalidTarget
-from registry.entitlements import entitled_scopes
+from registry.entitlements import entitled_scopes, explain_refused_scopes
 from registry.gate import Action
 from registry.models import Client
 from registry.usage import note_use
@@ -74,9 +74,7 @@ class Validator(OAuth2Validator):
         entitled = self._entitled(request)
         refused = [scope for scope in scopes if scope not in entitled]
         if refused:
-            waiting = [scope for scope in refused if scope in client.scopes]
-            why = "it waits for approval" if waiting == refused else "the app did not register it"
-            raise InvalidScope(f"Not granted: {' '.join(scope[:60] for scope in refused[:10])}; {why}.", members=("scope",))
+            raise InvalidScope(explain_refused_scopes(refused, client), members=("scope",))
         return True
 
     def get_token_lifetime(self, request: Any) -> int:

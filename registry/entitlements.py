@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Final
 
@@ -42,3 +42,10 @@ def grant_scopes_by_policy(client: Client) -> None:
 def scopes_waiting_for_approval(client: Client, now: datetime) -> frozenset[str]:
     """Return the registered scopes that `client` is not entitled to."""
     return frozenset(client.scopes) - entitled_scopes(client, now)
+
+
+def explain_refused_scopes(refused: Collection[str], client: Client) -> str:
+    """Return the sentence for scopes that `client` asked for and is not entitled to."""
+    is_waiting = set(refused) <= set(client.scopes)
+    why = "it waits for approval" if is_waiting else "the app did not register it"
+    return f"Not granted: {' '.join(scope[:60] for scope in list(refused)[:10])}; {why}."

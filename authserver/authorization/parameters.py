@@ -13,6 +13,7 @@ from typing import Any, Final
 from authserver.authorization.claims import CLAIMS_LIMIT, NO_CLAIMS, RequestedClaims, read_claims
 from protocol.errors import InvalidRequest, InvalidScope, InvalidTarget, InvalidUrl, UnauthorizedClient, UnsupportedResponseType
 from protocol.urls import parse_authority, split_uri
+from registry.entitlements import explain_refused_scopes
 from registry.models import Client
 
 RESPONSE_MODES: Final = ("query", "form_post")
@@ -115,7 +116,7 @@ def read_parameters(raw: Mapping[str, str], client: Client, entitled: Collection
     return AuthorizationParameters(
         client_id=client.client_id,
         redirect_uri=prove_redirect_uri(raw, client),
-        scope=_read_scope(raw, entitled),
+        scope=_read_scope(raw, client, entitled),
         code_challenge=_read_code_challenge(raw),
         response_mode=response_mode_of(raw),
         state=raw.get("state"),
@@ -156,13 +157,13 @@ def _check_response(raw: Mapping[str, str], client: Client) -> None:
         raise InvalidRequest(f"response_mode must be one of {', '.join(RESPONSE_MODES)}.", members=("response_mode",))
 
 
-def _read_scope(raw: Mapping[str, str], entitled: Collection[str]) -> tuple[str, ...]:
+def _read_scope(raw: Mapping[str, str], client: Client, entitled: Collection[str]) -> tuple[str, ...]:
     scopes = tuple(dict.fromkeys(raw.get("scope", "").split(" "))) if raw.get("scope") else ()
     if not scopes:
         raise InvalidScope("The parameter scope is missing; a request without it gets nothing.", members=("scope",))
     refused = [scope for scope in scopes if not _SCOPE_TOKEN.fullmatch(scope) or scope not in entitled]
     if refused:
-        raise InvalidScope(f"Not granted: {' '.join(scope[:60] for scope in refused[:10])}.", members=("scope",))
+        raise InvalidScope(explain_refused_scopes(refused, client), members=("scope",))
     return scopes
 
 

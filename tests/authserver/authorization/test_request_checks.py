@@ -15,7 +15,7 @@ from authserver.authorization.differences import nearest, show_difference
 from authserver.models import AuthorizationRequest
 from authserver.throttling import note_sign_in, sign_ins
 from protocol.errors import TooManyRequests
-from registry.models import Client
+from registry.models import Client, Entitlement, Scope
 from tests.authserver.authorization.support import (
     AUTHORIZE,
     CALLBACK,
@@ -410,3 +410,11 @@ def test_nobody_fills_the_table_of_requests_from_one_address(flow: Flow, monkeyp
     assert AuthorizationRequest.objects.count() == 3
     assert ask("192.0.2.2").status_code == 302
     sign_ins.forget()
+
+
+def test_a_refused_scope_is_named_with_the_reason(flow: Flow) -> None:
+    assert said(flow.start(scope="openid nothing.such"))["error_description"] == "Not granted: nothing.such; the app did not register it."
+    Entitlement.objects.filter(value="bookings.read").delete()
+    Scope.objects.filter(name="bookings.read").update(is_sensitive=True)
+    said_so = said(flow.start(scope="openid bookings.read"))["error_description"]
+    assert said_so == "Not granted: bookings.read; it waits for approval."
