@@ -119,6 +119,11 @@ def load_client(client_id: str) -> Client | None:
 _BY_CLIENT_ID: Final = CompiledQuery(lambda client_id: Client.objects.select_related("organization").filter(client_id=client_id).order_by())
 
 
+def find_client(client_id: str) -> Client | None:
+    """Return who wants something new: at authorize, PAR and token. Registration by federation comes in here and nowhere else."""
+    return load_client(client_id)
+
+
 Load = Callable[[str], Client | None]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from django.utils import timezone
 from oauth2_provider.oauth2_validators import OAuth2Validator
 
+from authserver import client_authentication
 from authserver.client_authentication import authenticate_client, load_client
 from authserver.endpoints import endpoint_url
 from authserver.families import revoke
@@ -22,9 +23,10 @@ class Validator(OAuth2Validator):
     """Client authentication, scopes and storing of tokens by our rules; the rest is the toolkit's."""
 
     def _load_application(self, client_id: str, request: Any) -> Client | None:
-        """Return the client of a request. The one place where the toolkit looks a client up; nothing is fetched here."""
+        """Return the client of a request: the one place where the toolkit looks a client up. Who gives up a token is known already."""
         if not isinstance(request.client, Client) or request.client.client_id != client_id:
-            request.client = load_client(client_id)
+            find = client_authentication.find_client if request.grant_type else load_client
+            request.client = find(client_id)
         return request.client
 
     def client_authentication_required(self, request: Any, *args: Any, **kwargs: Any) -> bool:  # noqa: ARG002

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from authserver import client_authentication
 from authserver.authorization.parameters import AuthorizationParameters, check_text, prove_redirect_uri, read_parameters, response_mode_of
 from authserver.authorization.people import subject_of_hint
 from authserver.authorization.request_objects import open_request_object, read_request_object
-from authserver.client_authentication import load_client
 from authserver.models import AuthorizationRequest
 from protocol.constants import REQUEST_URI_PREFIX
 from protocol.errors import (
@@ -33,8 +33,6 @@ ANSWER_LIFETIME: Final = timedelta(minutes=30)
 PUSHED_AT_ONCE: Final = 200
 _PURPOSE: Final = "request-uri"
 
-FindClient = Callable[[str], Client | None]
-
 
 class RefusedAfterProof(Exception):
     """A refusal that the app may hear: client and redirect URI are proven."""
@@ -54,12 +52,7 @@ class Proven:
     signed: bool
 
 
-def find_client(client_id: str) -> Client | None:
-    """Return the client of an authorization request. Registration by federation comes in here, and at PAR and token, nowhere else."""
-    return load_client(client_id)
-
-
-def prove_request(raw: Mapping[str, str], *, now: datetime, find: FindClient = find_client) -> Proven:
+def prove_request(raw: Mapping[str, str], *, now: datetime) -> Proven:
     """Prove the request of the authorization endpoint, but for a pushed one.
 
     Raises OAuthError for a page, RefusedAfterProof for an answer to the app.
@@ -68,19 +61,19 @@ def prove_request(raw: Mapping[str, str], *, now: datetime, find: FindClient = f
         raise InvalidRequest("request and request_uri cannot stand together.", members=("request", "request_uri"))
     if "request_uri" in raw:
         raise RequestUriNotSupported(members=("request_uri",))
-    client = _client_of(raw, find, now)
+    client = _client_of(raw, now)
     if "request" in raw:
         inside = open_request_object(read_request_object(raw["request"]), raw, client, now=now)
         return check_request(inside, client, AuthorizationRequest.Origin.REQUEST_OBJECT, signed=True, now=now)
     return check_request(raw, client, AuthorizationRequest.Origin.PARAMETERS, signed=False, now=now)
 
 
-def _client_of(raw: Mapping[str, str], find: FindClient, now: datetime) -> Client:
+def _client_of(raw: Mapping[str, str], now: datetime) -> Client:
     """Return the client of a request if it may act: before its keys are fetched, and on a page, since its addresses count no more."""
     client_id = raw.get("client_id", "")
     if not client_id:
         raise InvalidRequest("The parameter client_id is missing.", members=("client_id",))
-    client = find(client_id)
+    client = client_authentication.find_client(client_id)
     if client is None or client.state == Client.State.CLOSED:
         raise InvalidClient("No app with this client_id is registered here.", members=("client_id",))
     check_gate(client, now)

@@ -19,7 +19,7 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
 from authserver.authorization.answers import without_form_action
 from authserver.authorization.people import audience_of_hint, may_be_sent_to, subject_of_hint
-from authserver.authorization.requests import find_client
+from authserver.client_authentication import load_client
 from authserver.views.authorize import person_of
 from authserver.views.people import browser_parameters, error_page
 from protocol.errors import InvalidRequest, OAuthError
@@ -43,7 +43,7 @@ def read_logout_request(raw: Mapping[str, str], user: User | None, *, now: datet
     """
     hint = raw.get("id_token_hint", "")
     client_id = raw.get("client_id", "") or (audience_of_hint(hint) if hint else "")
-    client = find_client(client_id) if client_id else None
+    client = load_client(client_id) if client_id else None
     if client is None and raw.get("client_id"):
         raise InvalidRequest("No app with this client_id is registered here.", members=("client_id",))
     wanted = raw.get("post_logout_redirect_uri", "")

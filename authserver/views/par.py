@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 
-from authserver.authorization.requests import find_client, push_request
+from authserver import client_authentication
+from authserver.authorization.requests import push_request
 from authserver.client_authentication import authenticate_client
 from authserver.endpoints import endpoint_url
 from authserver.throttling import note_sign_in
@@ -32,7 +33,7 @@ class PushedAuthorizationRequestView(FormEndpoint):
             now=now,
             token_endpoint=endpoint_url("token_endpoint"),
             source=request.META.get("REMOTE_ADDR", ""),
-            load=find_client,
+            load=client_authentication.find_client,
         )
         if client.client_type == Client.CLIENT_PUBLIC:
             note_sign_in(request.META.get("REMOTE_ADDR", ""))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from itertools import count
 from typing import Any
 
 import pytest
 
+from authserver import client_authentication
 from authserver.families import issue_access_token, issue_refresh_token
 from authserver.models import Grant
 from registry.models import Client
-from tests.authserver.authorization.support import CALLBACK, CHALLENGE, Flow, page, said
-from tests.authserver.support import outcome
+from tests.authserver.authorization.support import CALLBACK, CHALLENGE, LOGOUT, Flow, introspected, page, said
+from tests.authserver.support import Caller, outcome
 from tests.authserver.test_who_may_act import may_act, put, situations
 from tests.conftest import Cast, later
 
@@ -64,3 +66,27 @@ def test_every_step_asks_the_gate_in_every_situation(new_app: Any, cast: Cast, f
         else:
             assert "unauthorized_client" in page(answered)
             assert ("invalid_client" if closed else "unauthorized_client") in page(begun, 401 if closed else 400), situation
+
+
+def test_a_client_may_be_found_anew_at_authorize_par_and_token_and_nowhere_else(
+    flow: Flow, monkeypatch: pytest.MonkeyPatch, resource_server: Caller
+) -> None:
+    found: list[str] = []
+    find = client_authentication.find_client
+    monkeypatch.setattr(client_authentication, "find_client", lambda name: found.append(name) or find(name))
+
+    def asked(act: Callable[[], object]) -> bool:
+        found.clear()
+        act()
+        return found == [flow.app.client_id]
+
+    tokens = flow.tokens(scope="openid offline_access")
+    code = flow.code()
+    assert asked(flow.start)
+    assert asked(flow.push)
+    assert asked(lambda: flow.exchange(code))
+    assert asked(lambda: flow.refresh(tokens["refresh_token"]))
+    assert not asked(lambda: flow.userinfo(tokens["access_token"]))
+    assert not asked(lambda: introspected(resource_server, tokens["access_token"]))
+    assert not asked(lambda: flow.revoke(tokens["access_token"]))
+    assert not asked(lambda: flow.browser.get(LOGOUT, {"client_id": flow.app.client_id}))
