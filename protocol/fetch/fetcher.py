@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import collections
+import os
 import ssl
 import time
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -29,12 +31,30 @@ from protocol.urls import WebUrl, parse_https_url
 _NO_WAIT: Final = 0.05
 
 
+# A process that is forked off has none of the threads, and any lock may be held by one of them for ever.
+_fetchers: Final[weakref.WeakSet[HttpFetcher]] = weakref.WeakSet()
+
+
+def _begin_anew_in_forked_process() -> None:
+    for fetcher in list(_fetchers):
+        fetcher.begin_anew()
+
+
+os.register_at_fork(after_in_child=_begin_anew_in_forked_process)
+
+
 class HttpFetcher:
     """Fetches over https; one for each process, safe to use from many threads and after a fork."""
 
     def __init__(self, config: FetchConfig | None = None) -> None:
-        self._config = config = config or FetchConfig()
-        self._context: ssl.SSLContext = build_tls_context(config)
+        self._config = config or FetchConfig()
+        self._context: ssl.SSLContext = build_tls_context(self._config)
+        self.begin_anew()
+        _fetchers.add(self)
+
+    def begin_anew(self) -> None:
+        """Start with nothing under way and nothing remembered."""
+        config = self._config
         self._watchdog = Watchdog()
         self._resolvers = ResolverPool(config.resolver_threads)
         self._bulkhead = Bulkhead(config.max_concurrent, config.max_concurrent_per_host)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
+from contextlib import ExitStack
 
 import pytest
 
@@ -259,11 +261,18 @@ def test_a_fetcher_works_in_a_forked_process(serve, fetcher_for, request_to):
     server = serve()
     fetcher = fetcher_for(server)
     assert fetcher.fetch(request_to(server)).status == 200
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            status = 0 if fetcher.fetch(request_to(server, "/child", deadline_seconds=3)).status == 200 else 1
-        finally:
-            os._exit(status)
+    locks = [fetcher._watchdog._changed, fetcher._resolvers._changed, fetcher._bulkhead._changed, fetcher._rates._lock]
+    locks += [fetcher._failures._lock, fetcher._flights._lock]
+    with ExitStack() as held:
+        for lock in locks:  # whatever other threads hold at this moment, nobody gives back over there
+            held.enter_context(lock)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            status = 1
+            try:
+                status = 0 if fetcher.fetch(request_to(server, "/child", deadline_seconds=10)).status == 200 else 1
+            finally:
+                os._exit(status)
     assert os.waitpid(child, 0)[1] == 0
+    assert fetcher.fetch(request_to(server, "/parent")).status == 200
