@@ -44,6 +44,9 @@ def _chain_lines(resolution: Resolution) -> Iterator[str]:
         anchor = "   (trust anchor)" if entity == chain.anchor_id else ""
         yield f"{'   ' * depth}{'└─ ' if depth else ''}{entity}{until}{anchor}"
     yield f"The whole chain is valid until {_utc(chain.expires_at)}. {resolution.choice}"
+    if chain.unpinned_keys:
+        names = ", ".join(_shown(kid) for kid in chain.unpinned_keys)
+        yield f"! {chain.anchor_id} announces keys that are not pinned here: {names}. Confirm them with the federation, then pin them."
     yield ""
     if resolution.metadata:
         for change in resolution.metadata.changes:
@@ -78,6 +81,7 @@ def as_json(resolution: Resolution) -> dict[str, Any]:
     return {
         "entity_id": resolution.entity_id,
         "ok": resolution.ok,
+        "unpinned_anchor_keys": list(chain.unpinned_keys) if chain else [],
         "time": resolution.now,
         "steps": [_step_json(step) for step in resolution.steps],
         "trust_anchor": chain.anchor_id if chain else None,

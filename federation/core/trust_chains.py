@@ -42,12 +42,15 @@ class TrustChain:
     """A validated chain: the subject's configuration, the statements from its immediate superior up to the anchor's, and the anchor.
 
     `anchor` is the anchor's configuration where it is known (FED-TCH-02); a chain of the anchor about itself has no statements.
+    `unpinned_keys` names the keys that the anchor publishes and nobody pinned here: they verify nothing, and an operator should know of
+    them before the anchor signs with them (FED-KEY-06).
     """
 
     subject: EntityConfiguration
     statements: tuple[SubordinateStatement, ...]
     anchor_id: str
     anchor: EntityConfiguration | None
+    unpinned_keys: tuple[str, ...] = ()
 
     @property
     def entities(self) -> tuple[str, ...]:
@@ -81,7 +84,9 @@ def link_chain(
     Every signature is checked by a key of the statement above it, and at the top by a pinned key; a signature that was checked by the
     same key before costs nothing. Raises InvalidTrustChain or one of its kinds, InvalidTrustAnchor for a top that is not the anchor.
     """
-    chain = TrustChain(subject, tuple(statements), anchor.entity_id, anchor_configuration)
+    chain = TrustChain(
+        subject, tuple(statements), anchor.entity_id, anchor_configuration, _unpinned_keys(anchor_configuration or subject, anchor)
+    )
     if len(set(chain.entities)) != len(chain.entities):
         raise InvalidTrustChain("The chain goes through an entity twice.")
     if chain.entities[-1] != anchor.entity_id:
@@ -101,6 +106,13 @@ def link_chain(
         if top is not None and not top.is_signed_by(anchor.keys, budget):
             raise SignatureInvalid("anchor_keys", "A statement of the trust anchor is not signed by a key that was pinned for it.")
     return chain
+
+
+def _unpinned_keys(configuration: EntityConfiguration, anchor: TrustAnchor) -> tuple[str, ...]:
+    if configuration.subject != anchor.entity_id:
+        return ()
+    pinned = {key.thumbprint for key in anchor.keys.keys}
+    return tuple(str(key.kid) for key in configuration.keys.keys if key.thumbprint not in pinned)
 
 
 def validate_trust_chain(

@@ -17,6 +17,7 @@ from federation.models import TrustAnchorRecord
 from federation.resolving import get_resolver, statement_cache
 from federation.simulator import Fault, SimulatedFederation
 from protocol.fetch import InMemoryFetcher
+from protocol.jose import generate_private_key
 from registry.models import AuditEvent
 from registry.outbound import use_fetcher
 from tests.federation.support import ANCHOR, INTERMEDIATE, LEAF, OTHER, jwks, signing_key, small_federation
@@ -286,3 +287,25 @@ def test_anchors_are_preferred_in_their_order(federation: SimulatedFederation, t
         accept(entity_id, public(federation, entity_id), tmp_path)
         TrustAnchorRecord.objects.filter(entity_id=entity_id).update(position=1 - position)
     assert list(get_resolver().anchors) == [OTHER, ANCHOR]
+
+
+@pytest.mark.usefixtures("fetcher")
+@pytest.mark.spec("FED-KEY-06")
+def test_keys_that_an_anchor_announces_are_named_and_verify_nothing_until_they_are_pinned(
+    federation: SimulatedFederation, accepted: TrustAnchorRecord, tmp_path: Path
+) -> None:
+    assert "not pinned" not in resolve(LEAF)[1]
+    pinned, new = federation.entities[ANCHOR].keys[0], generate_private_key("ES256")
+    federation.entities[ANCHOR].keys = [pinned, new]
+    statement_cache.forget(ANCHOR)
+    status, text = resolve(LEAF)
+    assert status == 0
+    assert f"announces keys that are not pinned here: {new.kid}." in text
+    assert json.loads(resolve(LEAF, "--json")[1])["unpinned_anchor_keys"] == [new.kid]
+    federation.entities[ANCHOR].keys = [new, pinned]
+    statement_cache.forget(ANCHOR)
+    assert resolve(LEAF)[0] == 1
+    accept(ANCHOR, public(federation, ANCHOR), tmp_path)
+    status, text = resolve(LEAF)
+    assert status == 0
+    assert "not pinned" not in text
