@@ -167,7 +167,7 @@ def test_no_token_survives_the_suspension_of_its_organization(cast: Cast, with_s
 def test_a_value_is_used_once_whoever_is_first(db: None, now: datetime, rounds: int) -> None:
     later = now + timedelta(minutes=5)
     with ring(4) as threads:
-        for number in range(rounds):
+        for number in range(1000 if connection.vendor == "postgresql" else rounds):
             jobs = [lambda number=number: use_once("client_assertion", "client", f"jti {number}", expires_at=later)] * 4
             assert sorted(threads.together(*jobs)) == [False, False, False, True], number
 
