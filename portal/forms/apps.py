@@ -37,6 +37,12 @@ _METHODS: Final = {
     "client_secret_post": _("Secret in the request body, client_secret_post"),
     "none": _("None: public app with PKCE"),
 }
+_ALGORITHMS: Final = {
+    "ES256": _("ES256 (recommended: short and fast)"),
+    "RS256": _("RS256 (for old libraries)"),
+    "PS256": "PS256",
+    "Ed25519": "Ed25519",
+}
 _URL: Final = {"inputmode": "url", "spellcheck": "false"}
 _TEXT_MEMBERS: Final = ("client_name", "client_uri", "logo_uri", "policy_uri", "tos_uri", "jwks_uri")
 _OWN_MEMBERS: Final = frozenset(
@@ -47,6 +53,8 @@ _OWN_MEMBERS: Final = frozenset(
         "response_types",
         "token_endpoint_auth_method",
         "redirect_uris",
+        "post_logout_redirect_uris",
+        "id_token_signed_response_alg",
         "scope",
         "jwks",
         "contacts",
@@ -83,6 +91,18 @@ class AppForm(FindingsForm):
         widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "class": "mono"}),
         help_text=_("One per line. They are compared exactly, character by character."),
     )
+    post_logout_redirect_uris = forms.CharField(
+        label=_("Sign-out URIs"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false", "class": "mono"}),
+        help_text=_("Where people may come back to after your app signed them out here. One per line."),
+    )
+    id_token_signed_response_alg = forms.ChoiceField(
+        label=_("ID token signature"),
+        required=False,
+        initial="ES256",
+        help_text=_("With which algorithm we sign the ID tokens that your app gets."),
+    )
     scope = forms.MultipleChoiceField(
         label=_("Scopes"),
         required=False,
@@ -103,8 +123,13 @@ class AppForm(FindingsForm):
     )
 
     field_of_member = {"application_type": "kind", "grant_types": "kind", "response_types": "kind"}
-    line_fields = ("redirect_uris", "contacts")
-    need_words = {"token_endpoint_auth_method": "", "scope": "", "redirect_uris": _("(for apps that people sign in to)")}
+    line_fields = ("redirect_uris", "post_logout_redirect_uris", "contacts")
+    need_words = {
+        "token_endpoint_auth_method": "",
+        "id_token_signed_response_alg": "",
+        "scope": "",
+        "redirect_uris": _("(for apps that people sign in to)"),
+    }
 
     def __init__(self, *args: Any, scopes: Iterable[Scope], client: Client | None = None, **kwargs: Any) -> None:
         self.registered = client.metadata if client else {}
@@ -116,6 +141,10 @@ class AppForm(FindingsForm):
         first = [] if client else [("", _("Recommended for this kind of app"))]
         methods = [(method, _METHODS[method]) for method in TOKEN_ENDPOINT_AUTH_METHODS]
         self.fields["token_endpoint_auth_method"].choices = [*first, *methods]  # type: ignore[attr-defined]
+        algorithm = str(self.registered.get("id_token_signed_response_alg", "ES256"))
+        self.fields["id_token_signed_response_alg"].choices = [*_ALGORITHMS.items()] + (  # type: ignore[attr-defined]
+            [] if algorithm in _ALGORITHMS else [(algorithm, algorithm)]
+        )
         held = str(self.registered.get("scope", "")).split()
         offered = [scope for scope in scopes if not scope.is_retired or scope.name in held]
         self.fields["scope"].choices = [(scope.name, _scope_choice(scope)) for scope in offered]  # type: ignore[attr-defined]
@@ -151,9 +180,18 @@ class AppForm(FindingsForm):
         for name in self.line_fields:
             if entries := lines_of(given.get(name, "")):
                 document[name] = entries
+        if given.get("kind") == MACHINE:
+            document.pop("post_logout_redirect_uris", None)
+        elif (algorithm := given.get("id_token_signed_response_alg")) and not self._is_default(algorithm):
+            document["id_token_signed_response_alg"] = algorithm
         if self.pasted.jwks is not None:
             document["jwks"] = self.pasted.jwks
         return document
+
+    def _is_default(self, algorithm: str) -> bool:
+        """Say whether an app that never named its ID token algorithm keeps the one that it has."""
+        name = "id_token_signed_response_alg"
+        return name not in self.declared and self.registered.get(name) == algorithm
 
     def _kind_members(self, kind: str) -> dict[str, Any]:
         """Return what the kind registers; an app that stays of its kind keeps what is registered, which may be more."""
@@ -228,7 +266,9 @@ def initial_values(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return values | {
         "kind": kind_of(metadata),
         "token_endpoint_auth_method": metadata.get("token_endpoint_auth_method", ""),
+        "id_token_signed_response_alg": metadata.get("id_token_signed_response_alg", "ES256"),
         "redirect_uris": "\n".join(metadata.get("redirect_uris", [])),
+        "post_logout_redirect_uris": "\n".join(metadata.get("post_logout_redirect_uris", [])),
         "contacts": "\n".join(metadata.get("contacts", [])),
         "scope": str(metadata.get("scope", "")).split(),
         "jwks": json.dumps(metadata["jwks"], indent=2) if "jwks" in metadata else "",

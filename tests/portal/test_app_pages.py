@@ -86,6 +86,33 @@ def test_the_kind_chooses_grants_and_the_usual_authentication(
     assert metadata["application_type"] == ("native" if kind == "native" else "web")
 
 
+@pytest.mark.parametrize(("chosen", "registered"), [("ES256", "ES256"), ("", "RS256"), ("PS256", "PS256"), ("Ed25519", "Ed25519")])
+def test_the_form_proposes_es256_and_takes_the_other_algorithms_and_sign_out_addresses(
+    cast: Cast, developer: Browser, fill: Callable[..., Any], new_url: str, chosen: str, registered: str
+) -> None:
+    assert developer.get(new_url).context["form"]["id_token_signed_response_alg"].value() == "ES256"
+    values = {"id_token_signed_response_alg": chosen, "post_logout_redirect_uris": "https://site.example/bye\nhttps://site.example/"}
+    fill(developer, new_url, "client_name", **{**SERVER, **values})
+    client = cast.organization.clients.get()
+    assert client.metadata["id_token_signed_response_alg"] == registered
+    assert client.metadata["post_logout_redirect_uris"] == ["https://site.example/bye", "https://site.example/"]
+    form = developer.get(reverse("app_edit", args=[cast.organization.slug, client.reference])).context["form"]
+    assert form["id_token_signed_response_alg"].value() == registered
+    assert form["post_logout_redirect_uris"].value() == "https://site.example/bye\nhttps://site.example/"
+
+
+def test_saving_an_app_as_it_is_declares_no_algorithm(
+    cast: Cast, developer: Browser, fill: Callable[..., Any], make_client: Callable[..., Client], app_url: Callable[..., str]
+) -> None:
+    client = make_client(grant_types=["authorization_code"], redirect_uris=["https://site.example/cb"])
+    values = {name: value for name, value in developer.get(app_url("app_edit", client)).context["form"].initial.items() if value}
+    fill(developer, app_url("app_edit", client), "client_name", **{**values, "client_uri": "https://site.example/"})
+    client.refresh_from_db()
+    assert client.metadata["client_uri"] == "https://site.example/"
+    assert "id_token_signed_response_alg" not in client.declared_metadata
+    assert client.metadata["id_token_signed_response_alg"] == "RS256"
+
+
 @pytest.mark.spec("DCR-META-06", "DCR-META-07", "DCR-META-11", "DCR-META-12", "DCR-META-14", "DCR-META-16")
 def test_every_finding_stands_next_to_its_field_with_its_line_and_nothing_typed_is_lost(
     cast: Cast, developer: Browser, fill: Callable[..., Any], new_url: str
