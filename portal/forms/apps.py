@@ -38,7 +38,7 @@ _METHODS: Final = {
     "none": _("None: public app with PKCE"),
 }
 _ALGORITHMS: Final = {
-    "ES256": _("ES256 (recommended: short and fast)"),
+    "ES256": _("ES256 (recommended)"),
     "RS256": _("RS256 (for old libraries)"),
     "PS256": "PS256",
     "Ed25519": "Ed25519",
