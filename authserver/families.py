@@ -5,7 +5,6 @@ The code's row is what all of these lock, so that no token can be born into a fa
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,11 +14,10 @@ from django.db import transaction
 from oauth2_provider.models import set_token_value
 
 from authserver.models import AccessToken, Grant, RefreshToken
-from authserver.tokens import generate_access_token, generate_refresh_token
+from authserver.tokens import checksum_of, generate_access_token, generate_refresh_token
 from protocol.errors import InvalidGrant
 from registry.models import Client, User
 
-CODE_LIFETIME: Final = timedelta(seconds=60)
 REFRESH_IDLE: Final = timedelta(days=30)
 
 
@@ -81,8 +79,7 @@ def issue_refresh_token(grant: Grant, client: Client, scopes: Iterable[str]) -> 
 
 def find_refresh_token(value: str) -> RefreshToken | None:
     """Return the row of a presented refresh token with its person, live or not. One query."""
-    checksum = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
-    return RefreshToken.objects.select_related("user").filter(token_checksum=checksum).order_by("revoked").first()
+    return RefreshToken.objects.select_related("user").filter(token_checksum=checksum_of(value)).order_by("revoked").first()
 
 
 def use_refresh_token(row: RefreshToken, *, now: datetime) -> None:
@@ -102,17 +99,15 @@ def wants_refresh_token(client: Client, scopes: Iterable[str]) -> bool:
     return "refresh_token" in client.grant_types and ("offline_access" in granted or "openid" not in granted)
 
 
-def end_families_of(user: User, client: Client, *, now: datetime) -> int:
-    """End everything that `user` let `client` have; return how many families that were."""
-    families = list(Grant.objects.filter(user=user, application=client, ended_at=None).values_list("family", flat=True))
-    for family in families:
+def end_families_of(user: User, client: Client, *, now: datetime) -> None:
+    """End everything that `user` let `client` have."""
+    for family in list(Grant.objects.filter(user=user, application=client, ended_at=None).values_list("family", flat=True)):
         end_family(family, now=now)
-    return len(families)
 
 
 def revoke(value: str, client: Client, *, now: datetime) -> None:
     """Revoke a token that `client` presents, with its family if it has one (RFC 7009, 2.1); another client's is left alone."""
-    checksum = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
+    checksum = checksum_of(value)
     refresh_token = RefreshToken.objects.filter(token_checksum=checksum, application=client).first()
     access_token = AccessToken.objects.filter(token_checksum=checksum, application=client).first()
     family = refresh_token.token_family if refresh_token else access_token.family if access_token else None

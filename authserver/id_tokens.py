@@ -14,8 +14,10 @@ from allauth.account.models import EmailAddress
 from django.conf import settings
 
 from authserver.authorization.claims import SCOPE_OF_CLAIM
-from authserver.models import Grant
+from authserver.models import AccessToken, Grant
+from protocol.errors import InsufficientScope
 from protocol.jose import issue_jwt
+from registry.entitlements import entitled_scopes
 from registry.models import Client, SigningKey, User
 from registry.registration_policy import RegistrationPolicy
 from registry.signing_keys import get_keys
@@ -81,3 +83,18 @@ def claims_about(user: User, names: Collection[str]) -> dict[str, Any]:
     if "email_verified" in names:
         claims["email_verified"] = EmailAddress.objects.filter(user=user, email__iexact=user.email, verified=True).exists()
     return claims
+
+
+def userinfo(token: AccessToken, user: User, *, now: datetime) -> dict[str, Any]:
+    """Return what a live access token tells about its person: what its scopes allow now, and what its request named one by one.
+
+    Raises InsufficientScope without the scope openid (OpenID Connect Core, 5.3).
+    """
+    entitled = entitled_scopes(token.application, now)
+    scopes = entitled.intersection(token.scope.split())
+    if "openid" not in scopes:
+        raise InsufficientScope("This token does not carry the scope openid.")
+    names = claims_of_scopes(scopes)
+    if head := Grant.objects.filter(family=token.family).first() if token.family else None:
+        names |= allowed_claims(head, "userinfo", entitled)
+    return {"sub": str(user.sub), **claims_about(user, names)}

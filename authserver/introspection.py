@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 
 from authserver.models import AccessToken
+from authserver.tokens import checksum_of
 from registry.entitlements import entitled_scopes
 from registry.gate import Action, client_may_act
 
@@ -48,5 +48,4 @@ def live_access_token(token: str, action: Action, *, now: datetime) -> AccessTok
 
 def find_access_token(token: str) -> AccessToken | None:
     """Return the row of a presented access token with client, organization and user, or None. One query."""
-    checksum = hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
-    return AccessToken.objects.select_related("application__organization", "user").filter(token_checksum=checksum).first()
+    return AccessToken.objects.select_related("application__organization", "user").filter(token_checksum=checksum_of(token)).first()

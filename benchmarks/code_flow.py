@@ -14,22 +14,18 @@ import base64
 import hashlib
 import io
 import json
-import os
 import secrets
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks._side_by_side import measure_in_turns
+
 SIDES = {"stock": "stock", "ours": "ours", "openid": "ours, with ID token ES256"}
 STEPS = ("exchange", "refresh")
 FLOWS_PER_ROUND = 30
@@ -39,49 +35,6 @@ VERIFIER = "v" * 43
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 SECRET = "s" * 43
 Measured = dict[str, list[float]]  # processor seconds and statements, by step
-
-
-@contextmanager
-def worker(side: str, folder: str, database_url: str) -> Iterator[subprocess.Popen[str]]:
-    """Start the process of one side, ready to measure, and end it afterwards."""
-    module = "benchmarks.stock_dot.settings" if side == "stock" else "portal.settings"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CREDENCE_") and name != "DATABASE_URL"}
-    environment |= {"DJANGO_SETTINGS_MODULE": module, "CREDENCE_DATA_DIR": folder, "PYTHONPATH": str(ROOT), "CREDENCE_LOG_LEVEL": "WARNING"}
-    if database_url:
-        environment["DATABASE_URL"] = f"{database_url}_{side}"
-    command = [sys.executable, __file__, "--worker", side]
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def answer(process: subprocess.Popen[str]) -> str:
-    """Return the next line of a worker."""
-    line = process.stdout.readline() if process.stdout else ""
-    if not line:
-        sys.exit("A worker ended early; see its message above.")
-    return line
-
-
-def measure(sides: list[str], rounds: int, database_url: str) -> dict[str, list[Measured]]:
-    """Return what each side measured, round by round."""
-    results: dict[str, list[Measured]] = {side: [] for side in sides}
-    with ExitStack() as stack:
-        workers = {}
-        for side in sides:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="credence-benchmark-"))
-            workers[side] = stack.enter_context(worker(side, folder, database_url))
-            answer(workers[side])
-        for number in range(rounds):
-            for side in sides if number % 2 else reversed(sides):
-                process = workers[side]
-                assert process.stdin
-                process.stdin.write("go\n")
-                process.stdin.flush()
-                results[side].append(json.loads(answer(process)))
-    return results
 
 
 def report(results: dict[str, list[Measured]]) -> dict[tuple[str, str], tuple[float, float]]:
@@ -271,8 +224,8 @@ def main() -> None:
     if options.worker:
         run_worker(options.worker)
         return
-    has_stock = (ROOT / "benchmarks" / "stock_dot" / "settings.py").exists()
-    summary = report(measure([side for side in SIDES if has_stock or side != "stock"], options.rounds, options.database_url))
+    command = lambda side: [__file__, "--worker", side]  # noqa: E731
+    summary = report(measure_in_turns(SIDES, options.rounds, command=command, database_url=options.database_url))
     if options.check:
         check(summary)
 

@@ -11,61 +11,14 @@ Each side is a process of its own, through its whole WSGI application; rounds al
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
-import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks._side_by_side import measure_in_turns
+
 SIDES = {"stock": "stock, secret", "client_secret_basic": "ours, secret", "private_key_jwt": "ours, private_key_jwt ES256"}
 REQUESTS_PER_ROUND = 60
 LIMIT = 1.1
-
-
-@contextmanager
-def worker(side: str, folder: str, database_url: str) -> Iterator[subprocess.Popen[str]]:
-    """Start the process of one side, ready to measure, and end it afterwards."""
-    module = "benchmarks.stock_dot.settings" if side == "stock" else "portal.settings"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CREDENCE_") and name != "DATABASE_URL"}
-    environment |= {"DJANGO_SETTINGS_MODULE": module, "CREDENCE_DATA_DIR": folder, "PYTHONPATH": str(ROOT), "CREDENCE_LOG_LEVEL": "WARNING"}
-    if database_url:
-        environment["DATABASE_URL"] = database_url
-    command = [sys.executable, "-m", "benchmarks._token_worker", side, str(REQUESTS_PER_ROUND)]
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def answer(process: subprocess.Popen[str]) -> str:
-    """Return the next line of a worker."""
-    line = process.stdout.readline() if process.stdout else ""
-    if not line:
-        sys.exit("A worker ended early; see its message above.")
-    return line
-
-
-def measure(folder: str, rounds: int, database_url: str) -> dict[str, list[list[float]]]:
-    """Return processor and wall seconds per request, by side and round."""
-    results: dict[str, list[list[float]]] = {side: [] for side in SIDES}
-    with ExitStack() as stack:
-        workers = {}
-        for side in SIDES:
-            url = f"{database_url}_{side}" if database_url else ""
-            workers[side] = stack.enter_context(worker(side, folder, url))
-            answer(workers[side])
-        for number in range(rounds):
-            for side in list(SIDES) if number % 2 else reversed(list(SIDES)):
-                process = workers[side]
-                print("go", file=process.stdin, flush=True)
-                results[side].append(json.loads(answer(process)))
-    return results
 
 
 def report(results: dict[str, list[list[float]]]) -> dict[str, float]:
@@ -89,8 +42,8 @@ def main() -> None:
     )
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="credence-benchmark-") as folder:
-        ratios = report(measure(folder, options.rounds, options.database_url))
+    command = lambda side: ["-m", "benchmarks._token_worker", side, str(REQUESTS_PER_ROUND)]  # noqa: E731
+    ratios = report(measure_in_turns(SIDES, options.rounds, command=command, database_url=options.database_url))
     if options.check and ratios["client_secret_basic"] > LIMIT:
         sys.exit(f"Ours takes {ratios['client_secret_basic']:.2f} times the processor time of stock; the limit is {LIMIT}.")
 

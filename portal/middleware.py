@@ -44,7 +44,12 @@ def for_people(path: str) -> type[Any]:
         response: HttpResponseBase = self.get_response(request) if is_protocol_path(request.path) else original.__call__(self, request)
         return response
 
-    return type(original.__name__, (original,), {"__call__": call})
+    def process_view(self: Any, request: HttpRequest, *args: Any) -> HttpResponseBase | None:
+        response: HttpResponseBase | None = None if is_protocol_path(request.path) else original.process_view(self, request, *args)
+        return response
+
+    hooks = {"process_view": process_view} if hasattr(original, "process_view") else {}
+    return type(original.__name__, (original,), {"__call__": call, **hooks})
 
 
 SessionMiddleware = for_people("django.contrib.sessions.middleware.SessionMiddleware")

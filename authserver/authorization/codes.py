@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from django.db import transaction
 
 from authserver.authorization.authentication import SignedIn
 from authserver.authorization.parameters import AuthorizationParameters
 from authserver.consents import lock_consent
-from authserver.families import CODE_LIFETIME
 from authserver.models import AuthorizationRequest, Grant
 from protocol.errors import AccessDenied, InvalidRequestUri
 from registry.digests import random_credential
+
+CODE_LIFETIME: Final = timedelta(seconds=60)
 
 
 def issue_code(row: AuthorizationRequest, parameters: AuthorizationParameters, signed_in: SignedIn, *, now: datetime) -> str:

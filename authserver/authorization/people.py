@@ -15,6 +15,7 @@ from authserver.consents import has_consented
 from authserver.models import AuthorizationRequest
 from protocol.errors import (
     AccessDenied,
+    ConsentRequired,
     InvalidJwt,
     InvalidKeySet,
     InvalidRequest,
@@ -60,8 +61,15 @@ def bind_to(row: AuthorizationRequest, user: User) -> None:
 def next_need(row: AuthorizationRequest, parameters: AuthorizationParameters, signed_in: SignedIn | None, *, now: datetime) -> Need:
     """Say what is needed before the app can be answered.
 
-    Raises OAuthError for what no page can mend: a test app and a stranger, a hint that names somebody else.
+    Raises OAuthError for what no page can mend: a test app and a stranger, a hint that names somebody else, anything with prompt=none.
     """
+    need = _need(row, parameters, signed_in, now)
+    if "none" in parameters.prompt and need is not Need.NOTHING:
+        raise ConsentRequired if need is Need.CONSENT else LoginRequired
+    return need
+
+
+def _need(row: AuthorizationRequest, parameters: AuthorizationParameters, signed_in: SignedIn | None, now: datetime) -> Need:
     client = row.application
     if signed_in is None:
         return Need.SIGN_IN

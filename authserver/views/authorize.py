@@ -25,7 +25,7 @@ from authserver.consents import remember_consent
 from authserver.models import AuthorizationRequest
 from authserver.throttling import note_sign_in
 from authserver.views.people import browser_parameters, error_page
-from protocol.errors import AccessDenied, ConsentRequired, InvalidRequestUri, LoginRequired, MethodNotAllowed, OAuthError
+from protocol.errors import AccessDenied, InvalidRequestUri, MethodNotAllowed, OAuthError
 from registry.actors import person
 from registry.models import Scope, User
 
@@ -101,8 +101,6 @@ class InteractionView(View):
             raise AccessDenied("The person did not allow it.")
         signed_in = sign_in_of(request)
         need = people.next_need(row, parameters, signed_in, now=timezone.now())
-        if "none" in parameters.prompt and need is not Need.NOTHING:
-            raise ConsentRequired if need is Need.CONSENT else LoginRequired
         if need is Need.SIGN_IN or signed_in is None:
             return _to_sign_in("account_login", row, parameters)
         if need is Need.SIGN_IN_AGAIN:

@@ -10,11 +10,9 @@ from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
-from authserver.id_tokens import allowed_claims, claims_about, claims_of_scopes
+from authserver.id_tokens import userinfo
 from authserver.introspection import live_access_token
-from authserver.models import Grant
-from protocol.errors import InsufficientScope, InvalidToken, MethodNotAllowed
-from registry.entitlements import entitled_scopes
+from protocol.errors import InvalidToken, MethodNotAllowed
 from registry.gate import Action
 
 
@@ -31,12 +29,6 @@ class UserinfoView(View):
         row = live_access_token(token.strip(), Action.USERINFO, now=now) if scheme.lower() == "bearer" else None
         if row is None or row.user is None:
             raise InvalidToken
-        entitled = entitled_scopes(row.application, now)
-        scopes = entitled.intersection(row.scope.split())
-        if "openid" not in scopes:
-            raise InsufficientScope("This token does not carry the scope openid.")
-        head = Grant.objects.filter(family=row.family).first() if row.family else None
-        names = claims_of_scopes(scopes) | (allowed_claims(head, "userinfo", entitled) if head is not None else set())
-        response = JsonResponse({"sub": str(row.user.sub), **claims_about(row.user, names)})
+        response = JsonResponse(userinfo(row, row.user, now=now))
         response["Cache-Control"] = "no-store"
         return response

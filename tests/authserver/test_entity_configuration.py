@@ -80,7 +80,8 @@ def test_the_configuration_is_served_at_its_exact_path_and_as_its_own_media_type
     assert site.head(WELL_KNOWN).status_code == 200
     assert site.get(WELL_KNOWN, {"unknown": "x"}).status_code == 200
     assert site.get(WELL_KNOWN + "/").status_code == 404
-    assert outcome(site.post(WELL_KNOWN)) == "405 invalid_request"
+    for path in (WELL_KNOWN, SIGNED):
+        assert outcome(Browser(SERVER_NAME="127.0.0.1", enforce_csrf_checks=True).post(path)) == "405 invalid_request"
 
 
 @pytest.mark.spec("FED-ECP-02", "FED-ECP-08", "FED-FEP-08", "FED-FEP-09")

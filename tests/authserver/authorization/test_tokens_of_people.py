@@ -10,7 +10,8 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from authserver.families import CODE_LIFETIME, REFRESH_IDLE
+from authserver.authorization.codes import CODE_LIFETIME
+from authserver.families import REFRESH_IDLE
 from authserver.models import AccessToken, Grant, RefreshToken
 from registry.actors import person
 from registry.lifecycle import change_client, change_organization
