@@ -17,12 +17,13 @@ import structlog
 from django.conf import settings
 
 from authserver.throttling import note_failed_authentication
+from federation import automatic
 from protocol.constants import CLIENT_ASSERTION_TYPE, CLIENT_ID_LIMIT, CLOCK_LEEWAY
 from protocol.errors import InvalidClient, InvalidJwt, InvalidKeySet, InvalidRequest, UnauthorizedClient
 from protocol.jose import KeySet, UnverifiedJwt, parse_unverified, verify_jwt
 from protocol.jose.algorithms import algorithms_agree
 from protocol.jose.keys import NO_KEY_VERIFIES
-from protocol.jose.purposes import CLIENT_ASSERTION
+from protocol.jose.purposes import CLIENT_ASSERTION, FEDERATION_CLIENT_ASSERTION
 from registry.client_keys import get_client_keys
 from registry.compiled import CompiledQuery
 from registry.credentials import client_with_secret
@@ -93,7 +94,7 @@ def _read_assertion(parameters: Mapping[str, str], client_id: str) -> Credential
     if parameters.get("client_assertion_type") != CLIENT_ASSERTION_TYPE:
         raise InvalidClient(f"client_assertion_type must be {CLIENT_ASSERTION_TYPE}.", members=("client_assertion_type",))
     try:
-        assertion = parse_unverified(parameters.get("client_assertion", ""), max_length=CLIENT_ASSERTION.max_length)
+        assertion = parse_unverified(parameters.get("client_assertion", ""), max_length=FEDERATION_CLIENT_ASSERTION.max_length)
     except InvalidJwt as error:
         raise InvalidClient(f"client_assertion: {error.description}", members=("client_assertion",)) from error
     subject = assertion.unverified_claims.get("sub")
@@ -119,12 +120,50 @@ def load_client(client_id: str) -> Client | None:
 _BY_CLIENT_ID: Final = CompiledQuery(lambda client_id: Client.objects.select_related("organization").filter(client_id=client_id).order_by())
 
 
-def find_client(client_id: str) -> Client | None:
-    """Return who wants something new: at authorize, PAR and token. Registration by federation comes in here and nowhere else."""
-    return load_client(client_id)
+def find_client(
+    client_id: str, action: Action, *, proof: automatic.Proof | None = None, known: Client | None = None, source: str = "", now: datetime
+) -> Client | None:
+    """Return who wants something new: at authorize, PAR and token. Registration by federation comes in here and nowhere else.
+
+    `proof` is what the request brings that an entity signed; `known` the client where it was loaded already.
+    Raises OAuthError or FederationError when an entity could not be registered.
+    """
+    known = known or load_client(client_id)
+    if known is not None and known.trust == Client.Trust.NONE:
+        return known
+    return automatic.find_automatic_client(client_id, known, proof, action, source=source, now=now)
 
 
-Load = Callable[[str], Client | None]
+Load = Callable[["Credentials"], Client | None]
+
+
+def load_by_credentials(credentials: Credentials) -> Client | None:
+    """Return the client that credentials name; nothing is registered."""
+    return load_client(credentials.client_id)
+
+
+def find_by_credentials(action: Action, *, source: str, now: datetime) -> Load:
+    """Return the function that finds the client of a request at an endpoint where an entity may register by its client assertion."""
+
+    def find(credentials: Credentials) -> Client | None:
+        if credentials.assertion is None:
+            return load_client(credentials.client_id)
+        proof = automatic.by_client_assertion(credentials.assertion)
+        return find_client(credentials.client_id, action, proof=proof, source=source, now=now)
+
+    return find
+
+
+def keys_for(client: Client, jwt: UnverifiedJwt, *, now: datetime) -> KeySet:
+    """Return the keys to verify what `client` signed; an entity's that came with its trust chain are looked up again for an unknown one.
+
+    Raises InvalidKeySet when there are no usable keys.
+    """
+    kid = jwt.unverified_header.get("kid")
+    keys = get_client_keys(client, kid=kid, now=now)
+    if client.trust != Client.Trust.NONE and "jwks" in client.metadata and all(key.kid != kid for key in keys.keys):
+        keys = get_client_keys(automatic.refresh_for_unknown_key(client, now=now), kid=kid, now=now)
+    return keys
 
 
 def authenticate_client(
@@ -135,7 +174,7 @@ def authenticate_client(
     now: datetime,
     token_endpoint: str,
     source: str = "",
-    load: Load = load_client,
+    load: Load = load_by_credentials,
 ) -> Client:
     """Authenticate the client of a request and ask the gate whether it may do `action` (None: no gate, for revocation).
 
@@ -144,7 +183,7 @@ def authenticate_client(
     """
     credentials = read_credentials(authorization, parameters)
     try:
-        client = _prove(credentials, load, now, token_endpoint)
+        client = _prove(credentials, load, action, now, token_endpoint)
     except InvalidClient:
         note_failed_authentication(credentials.client_id, source)
         raise
@@ -161,41 +200,52 @@ def _failure(credentials: Credentials, detail: str) -> InvalidClient:
     return InvalidClient(FAILED, scheme="Basic" if credentials.method == "client_secret_basic" else "", detail=detail)
 
 
-def _prove(credentials: Credentials, load: Load, now: datetime, token_endpoint: str) -> Client:
+def _prove(credentials: Credentials, load: Load, action: Action | None, now: datetime, token_endpoint: str) -> Client:
     """Return the client that the credentials prove. Raises InvalidClient; the work and the text do not tell whether it exists."""
     name, method = credentials.client_id, credentials.method
     if method in ("client_secret_basic", "client_secret_post"):
         client = client_with_secret(name, credentials.secret, method, now) if is_possible_client_id(name) else None
     else:
-        client = load(name)
+        client = load(credentials)
         if client is not None and client.token_endpoint_auth_method != method:
             client = None
     if credentials.assertion is not None:
-        _verify_assertion(client, credentials, credentials.assertion, now, token_endpoint)
+        legacy_audience = token_endpoint if client is not None and _may_name_token_endpoint(client, action) else None
+        _verify_assertion(client, credentials, credentials.assertion, now, legacy_audience)
     if client is None:
         raise _failure(credentials, "unknown client, method or secret")
     return client
 
 
+def _may_name_token_endpoint(client: Client, action: Action | None) -> bool:
+    """Say whether an assertion may have the token endpoint as audience: by a switch of staff, or for the entities of a federation, whose
+    standard asks for our identifier at PAR only and whose conformance suite sends the address to the token endpoint (decision 0017).
+    """
+    automatically = automatic.is_registered_automatically(client) and action is not Action.PUSH_AUTHORIZATION
+    return client.accepts_token_endpoint_audience or automatically
+
+
 def _verify_assertion(
-    client: Client | None, credentials: Credentials, assertion: UnverifiedJwt, now: datetime, token_endpoint: str
+    client: Client | None, credentials: Credentials, assertion: UnverifiedJwt, now: datetime, legacy_audience: str | None
 ) -> None:
     """Verify a client assertion (PKJ-03 to PKJ-08) and use up its `jti`, in this order.
 
     What is wrong with the assertion itself is said, since it is the same for every client; whose keys failed is not.
     """
-    audience = settings.ISSUER
-    if client is not None and client.accepts_token_endpoint_audience and assertion.unverified_claims.get("aud") == token_endpoint:
-        log.info("legacy_assertion_audience", client_id=client.client_id)
-        audience = token_endpoint
+    audience, verifier = settings.ISSUER, CLIENT_ASSERTION
+    if legacy_audience is not None and assertion.unverified_claims.get("aud") == legacy_audience:
+        log.info("legacy_assertion_audience", client_id=credentials.client_id)
+        audience = legacy_audience
+    if client is not None and automatic.is_registered_automatically(client):
+        verifier = FEDERATION_CLIENT_ASSERTION
 
     def keys(jwt: UnverifiedJwt) -> KeySet:
         if client is None or not _is_registered_algorithm(client, jwt.unverified_header["alg"]):
             raise InvalidKeySet("unknown", "Unknown client, or another algorithm than the registered one.")
-        return get_client_keys(client, kid=jwt.unverified_header.get("kid"), now=now)
+        return keys_for(client, jwt, now=now)
 
     try:
-        verified = verify_jwt(CLIENT_ASSERTION, assertion, keys, int(now.timestamp()), issuer=credentials.client_id, audience=audience)
+        verified = verify_jwt(verifier, assertion, keys, int(now.timestamp()), issuer=credentials.client_id, audience=audience)
     except InvalidKeySet as error:
         raise _failure(credentials, error.description) from error
     except InvalidJwt as error:

@@ -7,8 +7,7 @@ from typing import Any
 from django.utils import timezone
 from oauth2_provider.oauth2_validators import OAuth2Validator
 
-from authserver import client_authentication
-from authserver.client_authentication import authenticate_client, load_client
+from authserver.client_authentication import authenticate_client, find_by_credentials, load_by_credentials, load_client
 from authserver.endpoints import endpoint_url
 from authserver.families import revoke
 from authserver.tokens import policy_for_tokens, token_lifetime
@@ -23,10 +22,9 @@ class Validator(OAuth2Validator):
     """Client authentication, scopes and storing of tokens by our rules; the rest is the toolkit's."""
 
     def _load_application(self, client_id: str, request: Any) -> Client | None:
-        """Return the client of a request: the one place where the toolkit looks a client up. Who gives up a token is known already."""
+        """Return the client of a request: the one place where the toolkit looks a client up; nobody is registered by its name alone."""
         if not isinstance(request.client, Client) or request.client.client_id != client_id:
-            find = client_authentication.find_client if request.grant_type else load_client
-            request.client = find(client_id)
+            request.client = load_client(client_id)
         return request.client
 
     def client_authentication_required(self, request: Any, *args: Any, **kwargs: Any) -> bool:  # noqa: ARG002
@@ -35,14 +33,15 @@ class Validator(OAuth2Validator):
 
     def authenticate_client(self, request: Any, *args: Any, **kwargs: Any) -> bool:
         """Authenticate the client of an oauthlib request. Raises ProtocolError instead of answering False, to say why."""
+        action, now, source = self._action_of(request), timezone.now(), request.headers.get("REMOTE_ADDR", "")
         request.client = authenticate_client(
             request.headers.get("HTTP_AUTHORIZATION", ""),
             dict(request.decoded_body or ()),
-            action=self._action_of(request),
-            now=timezone.now(),
+            action=action,
+            now=now,
             token_endpoint=endpoint_url("token_endpoint"),
-            source=request.headers.get("REMOTE_ADDR", ""),
-            load=lambda client_id: self._load_application(client_id, request),
+            source=source,
+            load=find_by_credentials(action, source=source, now=now) if action else load_by_credentials,
         )
         return True
 

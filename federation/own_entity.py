@@ -10,10 +10,12 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
+from django.urls import reverse
 
+from federation.client_documents import Way
 from federation.core.issuing import build_entity_configuration, issue_entity_statement
 from federation.core.statements import LATEST_TIME
-from federation.models import OwnTrustMark, Superior
+from federation.models import OwnTrustMark, Superior, TrustAnchorRecord
 from protocol.constants import SIGNED_JWKS_TYPE
 from protocol.errors import InvalidJwt, InvalidUrl, NotFound, ServiceUnavailable, StatementInvalid
 from protocol.jose import SigningKey, issue_jwt, parse_unverified
@@ -78,10 +80,15 @@ def issue_own_configuration(metadata: Mapping[str, Mapping[str, Any]], *, now: d
 def issue_signed_jwks(keys: Mapping[str, Any], *, now: datetime) -> OwnStatement:
     """Return the JWK Set `keys` signed by this server's federation key (5.2.1.1; FED-JWK-02 to -06)."""
     entity_id, seconds = own_entity_id(), int(now.timestamp())
-    key, _ = _federation_key()
     expires_at = seconds + int(LIFETIME.total_seconds())
     claims = {"iss": entity_id, "sub": entity_id, "iat": seconds, "exp": expires_at, **keys}
-    return OwnStatement(issue_jwt(claims, key, typ=SIGNED_JWKS_TYPE), expires_at)
+    return OwnStatement(sign_as_entity(claims, SIGNED_JWKS_TYPE), expires_at)
+
+
+def sign_as_entity(claims: Mapping[str, Any], typ: str) -> str:
+    """Return claims signed by this server's federation key, as a JWT of type `typ`. Raises ServiceUnavailable without a key."""
+    key, _ = _federation_key()
+    return issue_jwt(claims, key, typ=typ)
 
 
 def _federation_key() -> tuple[SigningKey, Mapping[str, Any]]:
@@ -90,6 +97,16 @@ def _federation_key() -> tuple[SigningKey, Mapping[str, Any]]:
     if FEDERATION_ALGORITHM not in keys.current:
         raise ServiceUnavailable(retry_after=60, detail="there is no federation key; manage.py rotate_signing_key makes one")
     return keys.current[FEDERATION_ALGORITHM], keys.public_jwks
+
+
+def registration_metadata() -> dict[str, Any]:
+    """Return how entities register here, nothing while no trust anchor is accepted (FED-OPM-03 to -05)."""
+    if not TrustAnchorRecord.objects.filter(is_enabled=True).exists():
+        return {}
+    return {
+        "client_registration_types_supported": [way.value for way in Way],
+        "federation_registration_endpoint": settings.ISSUER + reverse("federation_registration"),
+    }
 
 
 def _federation_entity_metadata() -> dict[str, Any]:

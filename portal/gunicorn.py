@@ -14,7 +14,7 @@ bind = f"127.0.0.1:{settings.PORT}"  # TLS ends at a proxy on this host or in th
 
 workers = settings.WEB_WORKERS
 worker_class = "gthread"
-threads = 4  # a request waits for the database or for a foreign server, rarely for the processor
+threads = settings.WEB_THREADS
 preload_app = True  # one import instead of one per worker; new code needs a restart, not a reload
 timeout = 60
 keepalive = 75  # longer than the proxy keeps an idle connection, so that it never sends a request into one that we are closing

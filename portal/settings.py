@@ -206,6 +206,8 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "seal-audit": {"task": "registry.tasks.seal_audit", "schedule": 60.0},
     "purge-single-use-values": {"task": "registry.tasks.purge_single_use_values", "schedule": 600.0},
+    "refresh-due-trust": {"task": "federation.tasks.refresh_due_trust", "schedule": 15.0},
+    "purge-entity-lookups": {"task": "federation.tasks.purge_entity_lookups", "schedule": 3600.0},
     "delete-dead-tokens": {"task": "authserver.tasks.delete_dead_tokens", "schedule": 300.0},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
@@ -296,6 +298,11 @@ STORAGES = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 
+# Federation (house decision 10): the longest time between two looks at a client's trust chain, and how many unknown entities one process
+# looks up at once, so that slow foreign servers leave threads for everybody else.
+TRUST_CHECK_SECONDS = whole_number("CREDENCE_TRUST_CHECK_SECONDS", 900, 60, 86_400)
+LOOKUPS_AT_ONCE = 5
+
 # Outbound fetches (house decision 11)
 OUTBOUND_CA_BUNDLE = env.str("OUTBOUND_CA_BUNDLE", default="")
 OUTBOUND_ALLOWED_HOSTS = env.list("OUTBOUND_ALLOWED_HOSTS", default=[])
@@ -350,3 +357,5 @@ LOGGING_CONFIG = "portal.logs.configure"
 LOGGING = {"level": LOG_LEVEL}
 
 WEB_WORKERS = whole_number("CREDENCE_WEB_WORKERS", 2, 1, 64)
+# A request waits for the database or for a foreign server, rarely for the processor.
+WEB_THREADS = 8

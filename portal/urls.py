@@ -17,6 +17,7 @@ urlpatterns = [
     path("org/", include("portal.partner_urls")),
     path("invite/<str:token>/", members.invitation, name="invitation"),
     path("", include("authserver.urls")),
+    path("", include("federation.urls")),
     path("account/", account.account, name="account"),
     path("account/consents/<int:consent>/take-back/", account.take_back, name="consent_take_back"),
     path("accounts/", include("portal.accounts_urls")),

@@ -22,7 +22,7 @@ class ProtocolError(Exception):
     """Base of every error of this project.
 
     `description` says in public words what is wrong and how to mend it; `detail` is for the log only;
-    `members` names the request members at fault; `retry_after` is in seconds.
+    `members` names the request members at fault; `retry_after` is in seconds; `extensions` are further members of the body (RFC 9457, 3.2).
     """
 
     code: ClassVar[str] = "server_error"
@@ -41,6 +41,7 @@ class ProtocolError(Exception):
         self.detail = detail
         self.members = members
         self.retry_after = retry_after
+        self.extensions: dict[str, Any] = {}
         super().__init__(self.description)
 
 
@@ -408,6 +409,7 @@ def wire_body(error: ProtocolError, *, request_id: str = "", documentation: str 
     shown = ProtocolError() if isinstance(error, InternalError) else error
     description = safe_description(shown.description)
     body: dict[str, Any] = {
+        **shown.extensions,
         "error": shown.code,
         "error_description": description,
         "type": f"{documentation}#{shown.code}" if documentation else "about:blank",

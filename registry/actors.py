@@ -69,3 +69,8 @@ def job(name: str) -> Actor:
 
 
 COMMAND_LINE: Final = job("command line")
+
+
+def federation_entity(entity_id: str) -> Actor:
+    """Return the actor for an entity of a federation that registers itself, or whose trust changes, by signed statements."""
+    return Actor(kind=ActorKind.FEDERATION, id=entity_id, label=entity_id, roles=lambda _: frozenset((SYSTEM,)))

@@ -27,7 +27,9 @@ def save_policy(organization: Organization | None, values: Mapping[str, Any], ac
     with transaction.atomic():
         if not actor.has_role(organization, OPERATOR, SYSTEM):
             raise TransitionRefused("permission", "Only an operator may change the registration policy.")
-        findings = (*review_policy_values(dict(values)), *_unknown_scopes(values.get("default_scopes")))
+        findings = review_policy_values(dict(values))
+        for member in ("default_scopes", "federation_default_scopes"):
+            findings += tuple(_unknown_scopes(member, values.get(member)))
         if errors_among(findings):
             raise MetadataRefused(findings)
         record = PolicyRecord.objects.select_for_update().filter(organization=organization).first()
@@ -40,10 +42,10 @@ def save_policy(organization: Organization | None, values: Mapping[str, Any], ac
         return record
 
 
-def _unknown_scopes(names: object) -> list[Finding]:
+def _unknown_scopes(member: str, names: object) -> list[Finding]:
     """Return a finding for default scopes that nobody could ask for."""
     if not isinstance(names, list):
         return []
     offered = {name for name, rule in get_scope_rules().items() if not rule.is_retired}
     wrong = [str(name)[:60] for name in names if name not in offered]
-    return [Finding("policy.scope", "error", "default_scopes", f"This server has no scope {', '.join(wrong)}.")] if wrong else []
+    return [Finding("policy.scope", "error", member, f"This server has no scope {', '.join(wrong)}.")] if wrong else []

@@ -26,6 +26,7 @@ class RegistrationPolicy:
     client_assertion_algorithms: tuple[str, ...] = ALL_ALGORITHMS
     id_token_algorithms: tuple[str, ...] = ID_TOKEN_ALGORITHMS
     default_scopes: tuple[str, ...] = ()
+    federation_default_scopes: tuple[str, ...] = ("openid", "profile", "email")
     redirect_uris_limit: int = 20
     clients_limit: int = 50
     loopback_http_in_test: bool = True

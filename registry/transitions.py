@@ -60,3 +60,12 @@ CHANGE_REQUEST: Final = _table(
     _step("withdraw", "open", "withdrawn", (OWNER,), "change.withdrawn"),
     _step("supersede", "open", "superseded", (OWNER, DEVELOPER, REVIEWER, SYSTEM), "change.superseded"),
 )
+
+# What federation and checks say of a client (house decision 10). Only jobs do these: people have the table above.
+TRUST: Final = _table(
+    _step("restore", "stale suspect", "valid", (SYSTEM,), "trust.restored"),
+    _step("revive", "broken", "valid", (SYSTEM,), "trust.revived"),
+    _step("miss", "valid", "stale", (SYSTEM,), "trust.stale", needs_reason=True),
+    _step("doubt", "valid stale", "suspect", (SYSTEM,), "trust.suspect", needs_reason=True),
+    _step("break", "valid stale suspect", "broken", (SYSTEM,), "trust.broken", needs_reason=True),
+)

@@ -221,6 +221,8 @@ def _make(kind):
         "received": SECRET,
         "registered": (SECRET,),
         "allow": ("GET", "POST"),
+        "for_staff": True,
+        "kept": {},
     }
     return kind(**{name: known[name] for name in parameters if name in known})
 

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from protocol.errors import OAuthError, safe_description
+from protocol.errors import OAuthError, ProtocolError, safe_description
 from protocol.urls import split_uri
 
 log = structlog.get_logger(__name__)
@@ -39,7 +39,7 @@ def answer_error(request: HttpRequest, redirect_uri: str, response_mode: str, st
     )
 
 
-def log_refusal(request: HttpRequest, error: OAuthError) -> None:
+def log_refusal(request: HttpRequest, error: ProtocolError) -> None:
     """Log what was refused, with the detail that no answer shows; the request id is in both."""
     log.warning("request_refused", path=request.path, error=error.code, description=error.description, detail=error.detail)
 

@@ -37,7 +37,7 @@ def issue_code(row: AuthorizationRequest, parameters: AuthorizationParameters, s
             scope=" ".join(parameters.scope),
             resource=list(parameters.resource),
             code_challenge=parameters.code_challenge,
-            code_challenge_method=Grant.CODE_CHALLENGE_S256,
+            code_challenge_method=Grant.CODE_CHALLENGE_S256 if parameters.code_challenge else "",
             nonce=parameters.nonce,
             claims=" ".join(parameters.claims.names),
             auth_time=int(signed_in.auth_time),

@@ -104,9 +104,12 @@ def response_mode_of(raw: Mapping[str, str]) -> str:
     return mode if mode in RESPONSE_MODES else "query"
 
 
-def read_parameters(raw: Mapping[str, str], client: Client, entitled: Collection[str]) -> AuthorizationParameters:
+def read_parameters(
+    raw: Mapping[str, str], client: Client, entitled: Collection[str], *, needs_challenge: bool = True
+) -> AuthorizationParameters:
     """Check a request whose client and redirect URI are proven. `entitled` are the scopes that the client may be granted now.
 
+    Only a request that its app signed or pushed may come without a PKCE challenge, and only where `needs_challenge` says so.
     Raises OAuthError with the code to answer.
     """
     for name, value in raw.items():
@@ -117,7 +120,7 @@ def read_parameters(raw: Mapping[str, str], client: Client, entitled: Collection
         client_id=client.client_id,
         redirect_uri=prove_redirect_uri(raw, client),
         scope=_read_scope(raw, client, entitled),
-        code_challenge=_read_code_challenge(raw),
+        code_challenge=_read_code_challenge(raw, needed=needs_challenge),
         response_mode=response_mode_of(raw),
         state=raw.get("state"),
         nonce=_read_nonce(raw),
@@ -167,9 +170,11 @@ def _read_scope(raw: Mapping[str, str], client: Client, entitled: Collection[str
     return scopes
 
 
-def _read_code_challenge(raw: Mapping[str, str]) -> str:
-    """Return the S256 challenge that every client must send (BCP-02; threats.md O08)."""
+def _read_code_challenge(raw: Mapping[str, str], *, needed: bool) -> str:
+    """Return the S256 challenge (BCP-02; threats.md O08), empty where none is needed and none came (docs/decisions/0017)."""
     challenge = raw.get("code_challenge", "")
+    if not challenge and not needed and "code_challenge_method" not in raw:
+        return ""
     if not challenge:
         raise InvalidRequest("The parameter code_challenge is missing: PKCE is required (RFC 7636).", members=("code_challenge",))
     if raw.get("code_challenge_method", "plain") != "S256":

@@ -9,13 +9,14 @@ from typing import Any
 from django.conf import settings
 
 from authserver.authorization.parameters import NAMES
+from authserver.client_authentication import keys_for
+from federation.automatic import is_registered_automatically
 from protocol.constants import CLOCK_LEEWAY
 from protocol.errors import InvalidJwt, InvalidKeySet, InvalidRequest, InvalidRequestObject
 from protocol.jose import KeySet, UnverifiedJwt, parse_unverified, verify_jwt
 from protocol.jose.algorithms import algorithms_agree
-from protocol.jose.purposes import REQUEST_OBJECT
+from protocol.jose.purposes import FEDERATION_REQUEST_OBJECT, REQUEST_OBJECT
 from protocol.strict_json import canonical_json
-from registry.client_keys import get_client_keys
 from registry.models import Client
 from registry.policies import get_policy
 from registry.single_use import use_once
@@ -24,7 +25,7 @@ from registry.single_use import use_once
 def read_request_object(token: str) -> UnverifiedJwt:
     """Return a request object without any trust in it. Raises InvalidRequestObject."""
     try:
-        return parse_unverified(token, max_length=REQUEST_OBJECT.max_length)
+        return parse_unverified(token, max_length=FEDERATION_REQUEST_OBJECT.max_length)
     except InvalidJwt as error:
         raise InvalidRequestObject(f"request: {error.description}", members=("request",)) from error
 
@@ -43,10 +44,11 @@ def open_request_object(request: UnverifiedJwt, outside: Mapping[str, str], clie
             raise InvalidKeySet("algorithm", f"The app registered {registered} for request objects.")
         if used not in (offered := get_policy(client.organization).client_assertion_algorithms):
             raise InvalidKeySet("algorithm", f"Request objects are signed with one of {', '.join(offered)}.")
-        return get_client_keys(client, kid=jwt.unverified_header.get("kid"), now=now)
+        return keys_for(client, jwt, now=now)
 
+    verifier = FEDERATION_REQUEST_OBJECT if is_registered_automatically(client) else REQUEST_OBJECT
     try:
-        verified = verify_jwt(REQUEST_OBJECT, request, keys, int(now.timestamp()), issuer=client.client_id, audience=settings.ISSUER)
+        verified = verify_jwt(verifier, request, keys, int(now.timestamp()), issuer=client.client_id, audience=settings.ISSUER)
     except (InvalidJwt, InvalidKeySet) as error:
         raise InvalidRequestObject(f"request: {error.description}", detail=error.reason, members=("request",)) from error
     _use_identifier(verified.claims, client)

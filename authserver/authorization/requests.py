@@ -12,6 +12,7 @@ from authserver.authorization.parameters import AuthorizationParameters, check_t
 from authserver.authorization.people import subject_of_hint
 from authserver.authorization.request_objects import open_request_object, read_request_object
 from authserver.models import AuthorizationRequest
+from federation.automatic import by_request_object, is_entity_identifier, is_registered_automatically
 from protocol.constants import REQUEST_URI_PREFIX
 from protocol.errors import (
     InvalidClient,
@@ -22,6 +23,7 @@ from protocol.errors import (
     TooManyRequests,
     UnauthorizedClient,
 )
+from protocol.jose import UnverifiedJwt
 from registry.digests import keyed_digest, random_credential
 from registry.entitlements import entitled_scopes
 from registry.gate import Action, client_may_act
@@ -31,6 +33,7 @@ from registry.policies import get_policy
 PUSHED_LIFETIME: Final = timedelta(seconds=90)
 ANSWER_LIFETIME: Final = timedelta(minutes=30)
 PUSHED_AT_ONCE: Final = 200
+CLIENT_AUTHENTICATION: Final = frozenset(("client_assertion", "client_assertion_type", "client_secret"))
 _PURPOSE: Final = "request-uri"
 
 
@@ -52,28 +55,32 @@ class Proven:
     signed: bool
 
 
-def prove_request(raw: Mapping[str, str], *, now: datetime) -> Proven:
+def prove_request(raw: Mapping[str, str], *, now: datetime, source: str = "") -> Proven:
     """Prove the request of the authorization endpoint, but for a pushed one.
 
-    Raises OAuthError for a page, RefusedAfterProof for an answer to the app.
+    `source` is the address that asks. Raises OAuthError or FederationError for a page, RefusedAfterProof for an answer to the app.
     """
     if "request" in raw and "request_uri" in raw:
         raise InvalidRequest("request and request_uri cannot stand together.", members=("request", "request_uri"))
     if "request_uri" in raw:
         raise RequestUriNotSupported(members=("request_uri",))
-    client = _client_of(raw, now)
-    if "request" in raw:
-        inside = open_request_object(read_request_object(raw["request"]), raw, client, now=now)
+    request = read_request_object(raw["request"]) if "request" in raw else None
+    client = _client_of(raw, request, now, source)
+    if request is not None:
+        inside = open_request_object(request, raw, client, now=now)
         return check_request(inside, client, AuthorizationRequest.Origin.REQUEST_OBJECT, signed=True, now=now)
+    if is_registered_automatically(client):  # on a page: nothing proves that the request is the entity's (FED-AUT-05, -36)
+        raise InvalidRequest("An entity of a federation signs or pushes its authorization requests.", members=("request",))
     return check_request(raw, client, AuthorizationRequest.Origin.PARAMETERS, signed=False, now=now)
 
 
-def _client_of(raw: Mapping[str, str], now: datetime) -> Client:
+def _client_of(raw: Mapping[str, str], request: UnverifiedJwt | None, now: datetime, source: str) -> Client:
     """Return the client of a request if it may act: before its keys are fetched, and on a page, since its addresses count no more."""
     client_id = raw.get("client_id", "")
     if not client_id:
         raise InvalidRequest("The parameter client_id is missing.", members=("client_id",))
-    client = client_authentication.find_client(client_id)
+    proof = by_request_object(request) if request is not None else None
+    client = client_authentication.find_client(client_id, Action.AUTHORIZE, proof=proof, source=source, now=now)
     if client is None or client.state == Client.State.CLOSED:
         raise InvalidClient("No app with this client_id is registered here.", members=("client_id",))
     check_gate(client, now)
@@ -93,7 +100,8 @@ def check_request(raw: Mapping[str, str], client: Client, origin: str, *, signed
     redirect_uri = prove_redirect_uri(raw, client)
     try:
         check_way(client, origin, signed=signed)
-        parameters = read_parameters(raw, client, entitled_scopes(client, now))
+        needs_challenge = not is_registered_automatically(client) or origin == AuthorizationRequest.Origin.PARAMETERS
+        parameters = read_parameters(raw, client, entitled_scopes(client, now), needs_challenge=needs_challenge)
         if parameters.id_token_hint:
             subject_of_hint(parameters.id_token_hint, client, now=now)
     except OAuthError as error:
@@ -132,6 +140,26 @@ def prove_again(row: AuthorizationRequest, parameters: AuthorizationParameters, 
     check_gate(row.application, now)
     prove_redirect_uri({"redirect_uri": parameters.redirect_uri}, row.application)
     check_way(row.application, row.origin, signed=row.signed)
+
+
+def client_of_signed_push(raw: Mapping[str, str], *, now: datetime, source: str) -> Client | None:
+    """Return the entity that pushes a request which it signed and does not authenticate otherwise (OpenID Federation 1.0, 12.1.1.2).
+
+    None when the request is no such one. What it signed is verified by `push_request`. Raises OAuthError or FederationError.
+    """
+    if "request" not in raw or not CLIENT_AUTHENTICATION.isdisjoint(raw):
+        return None
+    request = read_request_object(raw["request"])
+    client_id = raw.get("client_id", request.unverified_claims.get("client_id"))
+    if not isinstance(client_id, str) or not is_entity_identifier(client_id):
+        return None
+    client = client_authentication.find_client(
+        client_id, Action.PUSH_AUTHORIZATION, proof=by_request_object(request), source=source, now=now
+    )
+    if client is None or not is_registered_automatically(client):
+        return None
+    check_gate(client, now)
+    return client
 
 
 def push_request(raw: Mapping[str, str], client: Client, *, now: datetime) -> tuple[str, int]:

@@ -15,6 +15,7 @@ from django.utils import timezone
 from authserver.families import end_family, use_code
 from authserver.grants.base import Answer, PersonGrant, issue_tokens, written
 from authserver.models import Grant
+from federation.automatic import is_registered_automatically
 from protocol.errors import InvalidGrant
 from registry.models import Client
 
@@ -33,7 +34,7 @@ class AuthorizationCodeGrant(PersonGrant):
         client = self.authenticated_client(request)
         code, redirect_uri = (self.parameter(request, name) for name in ("code", "redirect_uri"))
         verifier = dict(request.decoded_body).get("code_verifier", "")
-        if not _VERIFIER.fullmatch(verifier):
+        if not _VERIFIER.fullmatch(verifier) and (verifier or not is_registered_automatically(client)):
             raise InvalidGrant("code_verifier is missing or not 43 to 128 unreserved characters (RFC 7636, 4.1).")
         resources = self.resources(request)
         grant = _find(code, client)
@@ -67,7 +68,8 @@ def _check(grant: Grant, client: Client, redirect_uri: str, verifier: str, now: 
         ("generation", grant.credential_generation != client.credential_generation),
         ("ended", grant.ended_at is not None),
         ("redirect_uri", grant.redirect_uri != redirect_uri),
-        ("code_verifier", not hmac.compare_digest(grant.code_challenge, challenge)),
+        # A verifier without a challenge is refused too, so that nobody can take the challenge out of a request (RFC 9700, 2.1.1).
+        ("code_verifier", not hmac.compare_digest(grant.code_challenge, challenge if verifier else "")),
         ("user", not grant.user.is_active),
     )
     for problem, found in problems:

@@ -25,7 +25,7 @@ from authserver.consents import remember_consent
 from authserver.models import AuthorizationRequest
 from authserver.throttling import note_sign_in
 from authserver.views.people import browser_parameters, error_page
-from protocol.errors import AccessDenied, InvalidRequestUri, MethodNotAllowed, OAuthError
+from protocol.errors import AccessDenied, FederationError, InvalidRequestUri, MethodNotAllowed, OAuthError
 from registry.actors import person
 from registry.models import Scope, User
 
@@ -45,7 +45,7 @@ class AuthorizeView(View):
             if not may_be_sent_to(refusal.client, person_of(request)):
                 return error_page(request, refusal.error)
             return answer_error(request, refusal.redirect_uri, refusal.response_mode, refusal.state, refusal.error)
-        except OAuthError as error:
+        except (OAuthError, FederationError) as error:
             return error_page(request, error)
         return HttpResponseRedirect(reverse("interaction", args=[row.reference]))
 
@@ -54,8 +54,9 @@ class AuthorizeView(View):
         raw, now = browser_parameters(request), timezone.now()
         if is_pushed(raw):
             return find_pushed_request(raw, now=now)
-        note_sign_in(request.META.get("REMOTE_ADDR", ""))
-        return keep_request(prove_request(raw, now=now), now=now)
+        source = request.META.get("REMOTE_ADDR", "")
+        note_sign_in(source)
+        return keep_request(prove_request(raw, now=now, source=source), now=now)
 
 
 def person_of(request: HttpRequest) -> User | None:

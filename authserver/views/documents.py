@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.views import View
 
 from authserver.endpoints import all_endpoints
-from federation.own_entity import OwnStatement, issue_own_configuration, issue_signed_jwks
+from federation.own_entity import OwnStatement, issue_own_configuration, issue_signed_jwks, registration_metadata
 from protocol.constants import ENTITY_STATEMENT_TYPE, SIGNED_JWKS_TYPE
 from protocol.errors import MethodNotAllowed
 from registry.models import Scope, SigningKey
@@ -93,7 +93,7 @@ class JwksView(PublicDocument):
 
 def _sign_configuration() -> OwnStatement:
     told = metadata_snapshot.get()
-    keys = {"signed_jwks_uri": settings.ISSUER + reverse("signed-jwks")}
+    keys = {"signed_jwks_uri": settings.ISSUER + reverse("signed-jwks"), **registration_metadata()}
     metadata = {"openid_provider": {**told["openid"], **keys}, "oauth_authorization_server": {**told["oauth"], **keys}}
     return issue_own_configuration(metadata, now=timezone.now())
 

@@ -11,8 +11,8 @@ from authserver.authorization.answers import log_refusal
 from authserver.authorization.differences import nearest, show_difference
 from authserver.authorization.parameters import RedirectUriUnproven, check_text
 from authserver.views.base import FORM
-from protocol.constants import REQUEST_OBJECT_LIMIT
-from protocol.errors import InvalidRequest, MethodNotAllowed, OAuthError, PayloadTooLarge, UnsupportedMediaType
+from protocol.constants import TRUST_CHAIN_HEADER_LIMIT
+from protocol.errors import InvalidRequest, MethodNotAllowed, PayloadTooLarge, ProtocolError, UnsupportedMediaType
 
 # Parameters that RFC 8707 lets a request repeat; their values cannot hold a space.
 REPEATABLE = frozenset(("resource",))
@@ -24,7 +24,7 @@ def browser_parameters(request: HttpRequest) -> dict[str, str]:
         raise MethodNotAllowed(("GET", "POST"))
     if request.method == "POST" and request.content_type != FORM:
         raise UnsupportedMediaType(f"Send the parameters as {FORM}.")
-    if request.method == "POST" and len(request.body) > REQUEST_OBJECT_LIMIT + 8192:
+    if request.method == "POST" and len(request.body) > TRUST_CHAIN_HEADER_LIMIT - 8192:
         raise PayloadTooLarge
     source = request.GET if request.method == "GET" else request.POST
     repeated = [name[:60] for name, values in source.lists() if len(values) > 1 and name not in REPEATABLE]
@@ -35,7 +35,7 @@ def browser_parameters(request: HttpRequest) -> dict[str, str]:
     return parameters
 
 
-def error_page(request: HttpRequest, error: OAuthError) -> HttpResponse:
+def error_page(request: HttpRequest, error: ProtocolError) -> HttpResponse:
     """Show a person, and a developer, what is wrong; nothing is sent anywhere (BCP-01; threats.md O05)."""
     log_refusal(request, error)
     context: dict[str, Any] = {"error": error}

@@ -105,6 +105,11 @@ class Failure:
         """Return the federation error code."""
         return self.error.code
 
+    @property
+    def title(self) -> str:
+        """Return what the step is."""
+        return TITLES[self.step]
+
 
 _FIXERS: Final[Mapping[StepNumber, Fixer]] = {
     StepNumber.FETCH_CONFIGURATION: Fixer.PARTNER,

@@ -91,7 +91,10 @@ def statement_url(fetch_endpoint: str, subject: str) -> str:
 
 
 class Resolver:
-    """Resolves entities against pinned trust anchors; `clock` gives seconds, `monotonic` drives the time limit."""
+    """Resolves entities against pinned trust anchors; `clock` gives seconds, `monotonic` drives the time limit.
+
+    No chain goes through an entity that is `refused`.
+    """
 
     def __init__(
         self,
@@ -99,6 +102,7 @@ class Resolver:
         anchors: Iterable[TrustAnchor],
         cache: StatementCache,
         *,
+        refused: frozenset[str] = frozenset(),
         limits: ResolutionLimits | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -106,17 +110,26 @@ class Resolver:
         self.fetcher = fetcher
         self.anchors = {anchor.entity_id: anchor for anchor in anchors}
         self.cache = cache
+        self.refused = refused
         self.limits = limits or ResolutionLimits()
         self.clock, self.monotonic = clock, monotonic
         self.policies = PolicyMemory()
 
-    def resolve(self, entity_id: str, *, entity_types: tuple[str, ...] = RELYING_PARTY_TYPES, past_caches: bool = False) -> Resolution:
+    def resolve(
+        self,
+        entity_id: str,
+        *,
+        entity_types: tuple[str, ...] = RELYING_PARTY_TYPES,
+        past_caches: bool = False,
+        posted: EntityConfiguration | None = None,
+    ) -> Resolution:
         """Return what is found about `entity_id`, which is an entity identifier in form; trust or the reason why not.
 
-        One of `entity_types` must be left after the federation's rules; an empty tuple asks for none. Nothing is raised.
+        One of `entity_types` must be left after the federation's rules; an empty tuple asks for none. `posted` is the configuration that
+        the entity itself made for an explicit registration, in place of the published one (12.2.2; FED-EXP-11). Nothing is raised.
         Signatures that do not fit together are looked at once more without the cache, within the same limits: somebody may have new keys.
         """
-        walk = _Walk(self, entity_id, entity_types, past_caches=past_caches)
+        walk = _Walk(self, entity_id, entity_types, past_caches=past_caches, posted=posted)
         resolution = walk.resolve()
         return walk.begun_anew().resolve() if walk.may_be_outdated(resolution) else resolution
 
@@ -162,6 +175,7 @@ class _Walk:
     entity_id: str
     entity_types: tuple[str, ...]
     past_caches: bool = field(kw_only=True)
+    posted: EntityConfiguration | None = field(default=None, kw_only=True)
     now: int = field(init=False)
     budget: VerificationBudget = field(init=False)
     deadline: float = field(init=False)
@@ -177,6 +191,8 @@ class _Walk:
         self.budget = VerificationBudget(limits.signature_checks)
         self.deadline = self.resolver.monotonic() + limits.seconds
         self.bytes_left = limits.bytes
+        if self.posted is not None:
+            self.configurations[self.entity_id] = self.posted
 
     def may_be_outdated(self, resolution: Resolution) -> bool:
         """Say whether signatures did not fit while a statement was from the cache."""
@@ -185,7 +201,7 @@ class _Walk:
 
     def begun_anew(self) -> _Walk:
         """Return this resolution from the start, past all caches, with what is left of its limits."""
-        again = _Walk(self.resolver, self.entity_id, self.entity_types, past_caches=True)
+        again = _Walk(self.resolver, self.entity_id, self.entity_types, past_caches=True, posted=self.posted)
         again.now, again.budget, again.deadline = self.now, self.budget, self.deadline
         again.bytes_left, again.fetches = self.bytes_left, self.fetches
         return again
@@ -250,9 +266,14 @@ class _Walk:
         hints = top.authority_hints if isinstance(top, EntityConfiguration) else ()
         if not hints:
             return [], [Candidate(path.entities, failure=_topmost(path))]
-        usable = sorted((hint for hint in hints if hint not in path.entities), key=lambda hint: hint not in self.resolver.anchors)
+        refused = self.resolver.refused
+        usable = sorted(
+            (hint for hint in hints if hint not in path.entities and hint not in refused),
+            key=lambda hint: hint not in self.resolver.anchors,
+        )
         limit = self.resolver.limits.hints
         dropped = [self._dropped(path, hint, "The hint leads back into the path.") for hint in hints if hint in path.entities]
+        dropped += [self._dropped(path, hint, f"{hint} is refused here.") for hint in hints if hint in refused]
         dropped += [self._dropped(path, hint, f"Only {limit} hints of an entity are tried.") for hint in usable[limit:]]
         return usable[:limit], dropped
 
@@ -277,6 +298,8 @@ class _Walk:
 
     def judge(self, chain: TrustChain) -> Candidate:
         """Resolve the metadata of a valid chain, independently of every other (FED-TCR-06, FED-TCV-10, -11)."""
+        if found := self.resolver.refused.intersection(chain.entities):
+            return Candidate(chain.entities, failure=no_anchor_failure(chain.subject.subject, f"{min(found)} is refused here."))
         try:
             policies = resolve_policies(chain, self.resolver.policies)
         except InvalidMetadata as error:

@@ -71,5 +71,10 @@ class MemoryStatementCache:
             for key in [key for key in self._kept if entity_id in (key.issuer, key.subject)]:
                 del self._kept[key]
 
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._kept.clear()
+
     def __len__(self) -> int:
         return len(self._kept)

@@ -24,7 +24,7 @@ from protocol.jose import (
     parse_unverified,
     verify_jwt,
 )
-from protocol.jose.purposes import ENTITY_STATEMENT
+from protocol.jose.purposes import ENTITY_STATEMENT, EXPLICIT_REGISTRATION_REQUEST
 from protocol.urls import parse_entity_identifier
 
 # The last second of the year 9999 is the latest that a datetime can hold; whoever says a later one means never.
@@ -105,10 +105,10 @@ class SubordinateStatement(EntityStatement):
     policy_content: str = field(repr=False, compare=False)
 
 
-def parse_entity_statement(raw: str | bytes) -> UnverifiedStatement:
+def parse_entity_statement(raw: str | bytes, *, max_length: int = ENTITY_STATEMENT_LIMIT) -> UnverifiedStatement:
     """Return the statement without any trust in it. Raises StatementInvalid for what is no entity statement in form (FED-ESV-01, -05)."""
     try:
-        jwt = parse_unverified(raw, max_length=ENTITY_STATEMENT_LIMIT)
+        jwt = parse_unverified(raw, max_length=max_length)
     except InvalidJwt as error:
         raise StatementInvalid(error.reason, error.description) from error
     issuer, subject = (_identifier(jwt.unverified_claims.get(name), name) for name in ("iss", "sub"))
@@ -127,10 +127,17 @@ def _identifier(value: object, claim: str) -> str:
 
 
 def verify_entity_configuration(
-    statement: UnverifiedStatement, entity_id: str, *, now: int, budget: VerificationBudget, pinned: KeySet | None = None
+    statement: UnverifiedStatement,
+    entity_id: str,
+    *,
+    now: int,
+    budget: VerificationBudget,
+    pinned: KeySet | None = None,
+    audience: str | None = None,
 ) -> EntityConfiguration:
     """Verify the configuration of `entity_id` by its own keys, and for a trust anchor by the `pinned` ones (FED-ESV-04, FED-TCV-03, -06).
 
+    One that was made for the server `audience` is an explicit registration request (12.2.1; FED-EXP-04, -10); any other has no audience.
     `now` is in seconds. Raises StatementInvalid, SignatureInvalid or StatementExpired.
     """
     content = statement.jwt.unverified_claims
@@ -138,7 +145,7 @@ def verify_entity_configuration(
         raise StatementInvalid("subject", "The entity configuration is about another entity than was asked for.", claim="sub")
     if "metadata" not in content:
         raise StatementInvalid("claim_missing", "The claim 'metadata' is missing.", claim="metadata")
-    common = _verify(statement, lambda: pinned or _keys_of(content), now, budget)
+    common = _verify(statement, lambda: pinned or _keys_of(content), now, budget, audience)
     rules.check_absent(content, rules.SUBORDINATE_STATEMENT_ONLY)
     rules.read_identifiers(content, "trust_anchor_hints")
     configuration = EntityConfiguration(
@@ -179,13 +186,15 @@ def verify_subordinate_statement(
     )
 
 
-def _verify(statement: UnverifiedStatement, keys: Any, now: int, budget: VerificationBudget) -> dict[str, Any]:
+def _verify(statement: UnverifiedStatement, keys: Any, now: int, budget: VerificationBudget, audience: str | None = None) -> dict[str, Any]:
     """Check everything that both kinds share, the signature last, and return their common fields."""
     content = statement.jwt.unverified_claims
     rules.check_critical_claims(content)
     metadata = rules.read_metadata(content)
+    verifier = EXPLICIT_REGISTRATION_REQUEST if audience else ENTITY_STATEMENT
+    issuer = statement.unverified_issuer
     try:
-        verified = verify_jwt(ENTITY_STATEMENT, statement.jwt, lambda _: keys(), now, issuer=statement.unverified_issuer, budget=budget)
+        verified = verify_jwt(verifier, statement.jwt, lambda _: keys(), now, issuer=issuer, audience=audience, budget=budget)
     except InvalidJwt as error:
         raise _statement_error(error) from error
     return {

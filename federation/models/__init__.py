@@ -1,6 +1,20 @@
 """Models of the federation."""
 
 from federation.models.membership import OwnTrustMark, Superior
-from federation.models.trust_anchors import TrustAnchorRecord
+from federation.models.organizations import EntityClaim, OrganizationRule
+from federation.models.registrations import EntityLookup, FederationRecord, RegistrationRequest
+from federation.models.trust_anchors import RefusedEntity, TrustAnchorRecord
+from federation.models.trust_mark_rules import TrustMarkRule
 
-__all__ = ["OwnTrustMark", "Superior", "TrustAnchorRecord"]
+__all__ = [
+    "EntityClaim",
+    "EntityLookup",
+    "FederationRecord",
+    "OrganizationRule",
+    "OwnTrustMark",
+    "RefusedEntity",
+    "RegistrationRequest",
+    "Superior",
+    "TrustAnchorRecord",
+    "TrustMarkRule",
+]

@@ -34,6 +34,7 @@ POLICY_WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "client_assertion_algorithms": ("Signatures of apps", "Algorithms of signed assertions and request objects."),
     "id_token_algorithms": ("Signatures of ID tokens", "Algorithms that an app may ask its ID tokens to be signed with."),
     "default_scopes": ("Default scopes", "What an app gets that asks for no scope."),
+    "federation_default_scopes": ("Default scopes in federations", "What an entity of a federation gets that declares no scope."),
     "redirect_uris_limit": ("Redirect URIs per app", "At most so many."),
     "clients_limit": ("Apps per organization", "At most so many that are not closed."),
     "loopback_http_in_test": ("Loopback redirects in test", "Web apps in stage test may redirect to http on 127.0.0.1."),

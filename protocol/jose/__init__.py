@@ -25,7 +25,7 @@ from protocol.jose.keys import (
 )
 from protocol.jose.memory import forget_key_sets, parse_jwk_set_once
 from protocol.jose.signing import SigningKey, generate_private_key, issue_jwt, parse_private_jwk, parse_private_key_pem
-from protocol.jose.verifier import VerificationBudget, VerifiedJwt, Verifier, verify_jwt
+from protocol.jose.verifier import VerificationBudget, VerifiedJwt, Verifier, validate_unverified, verify_jwt
 
 __all__ = [
     "CLIENT_KEYS",
@@ -54,5 +54,6 @@ __all__ = [
     "parse_unverified",
     "review_jwk_set",
     "validate_times",
+    "validate_unverified",
     "verify_jwt",
 ]

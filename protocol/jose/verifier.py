@@ -113,6 +113,18 @@ def verify_jwt(
     when the verifier has an audience rule (ValueError otherwise). `now` is in integer seconds. The signature is checked at
     most once.
     """
+    jwt = validate_unverified(verifier, token, now, issuer=issuer, audience=audience)
+    header, claims = jwt.unverified_header, jwt.unverified_claims
+    key_set = keys if isinstance(keys, KeySet) else keys(jwt)
+    key = key_set.for_verification(header["alg"], header.get("kid"))
+    _verify_signature(jwt, key, budget or VerificationBudget())
+    return VerifiedJwt(verifier.purpose, header, claims, key, jwt.token)
+
+
+def validate_unverified(
+    verifier: Verifier, token: str | bytes | UnverifiedJwt, now: int, *, issuer: str | None = None, audience: str | None = None
+) -> UnverifiedJwt:
+    """Check everything about a JWT but its signature, as `verify_jwt` does, before keys are looked for far away. Raises `InvalidJwt`."""
     if (audience is None) != (verifier.audience_rule is AudienceRule.UNCHECKED):
         raise ValueError(f"verifier {verifier.purpose}: audience is given exactly when there is an audience rule")
     jwt = _parse(verifier, token)
@@ -124,10 +136,7 @@ def verify_jwt(
     if audience is not None and not (verifier.audience_optional and "aud" not in claims):
         validate_audience(claims, verifier.audience_rule, audience)
     validate_times(claims, now=now, leeway=verifier.leeway, lifetime=verifier.lifetime, expired_accepted=verifier.expired_accepted)
-    key_set = keys if isinstance(keys, KeySet) else keys(jwt)
-    key = key_set.for_verification(header["alg"], header.get("kid"))
-    _verify_signature(jwt, key, budget or VerificationBudget())
-    return VerifiedJwt(verifier.purpose, header, claims, key, jwt.token)
+    return jwt
 
 
 def _parse(verifier: Verifier, token: str | bytes | UnverifiedJwt) -> UnverifiedJwt:

@@ -121,10 +121,15 @@ def read_contacts(value: object, path: str, findings: Findings) -> list[str] | N
     addresses = read_strings(value, path, findings, limit=CONTACTS_LIMIT)
     if addresses is None:
         return None
-    wrong = [position for position, address in enumerate(addresses) if len(address) > 254 or not _EMAIL.fullmatch(address)]
+    wrong = [position for position, address in enumerate(addresses) if not is_email_address(address)]
     for position in wrong:
         findings.error("contacts.email", f"{path}[{position}]", "A contact must be a plain e-mail address.", "Write it without mailto:.")
     return None if wrong else addresses
+
+
+def is_email_address(value: object) -> bool:
+    """Say whether `value` is a plain e-mail address."""
+    return isinstance(value, str) and len(value) <= 254 and bool(_EMAIL.fullmatch(value))
 
 
 def read_scope(value: object, path: str, findings: Findings) -> str | None:

@@ -4,23 +4,31 @@ Every call locks the row, asks permission, checks the guard, makes the transitio
 hear of it after commit. What a call refuses is `protocol.errors.TransitionRefused` or `MetadataRefused`, and nothing is written.
 """
 
-from registry.lifecycle.assessment import Assessment, assess_metadata
+from registry.lifecycle.assessment import Assessment, Rules, assess_metadata
 from registry.lifecycle.change_requests import approve_change, assign_change, decide_change, request_go_live
 from registry.lifecycle.clients import Update, change_client, register_client, update_client
 from registry.lifecycle.organizations import change_organization, create_organization, submission_digest, update_organization
 from registry.lifecycle.switches import set_client_switch
+from registry.lifecycle.trust import TrustedMetadata, confirm_trust, end_trust, extend_trust, lose_trust, register_trusted_client
 
 __all__ = [
     "Assessment",
+    "Rules",
+    "TrustedMetadata",
     "Update",
     "approve_change",
     "assess_metadata",
     "assign_change",
     "change_client",
     "change_organization",
+    "confirm_trust",
     "create_organization",
     "decide_change",
+    "end_trust",
+    "extend_trust",
+    "lose_trust",
     "register_client",
+    "register_trusted_client",
     "request_go_live",
     "set_client_switch",
     "submission_digest",

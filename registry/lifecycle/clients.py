@@ -56,7 +56,7 @@ def register_client(
             raise TransitionRefused("permission", f"Only {' or '.join(roles)} may do this.")
         if actor.kind == ActorKind.USER and (stage == Client.Stage.LIVE or is_resource_server):
             raise TransitionRefused("permission", "An app made by hand starts in test; ask for it to go live.")
-        _check_room(row)
+        check_room(row)
         assessment = assess_metadata(document, row, stage=stage, now=now)
         if assessment.errors:
             raise MetadataRefused(assessment.findings)
@@ -77,7 +77,8 @@ def register_client(
         return client
 
 
-def _check_room(organization: Organization) -> None:
+def check_room(organization: Organization) -> None:
+    """Refuse an organization that may not get another client. Raises TransitionRefused with reason organization or limit."""
     if organization.state in (Organization.State.SUSPENDED, Organization.State.REJECTED, Organization.State.CLOSED):
         raise TransitionRefused("organization", f"The organization is {organization.get_state_display().lower()}.")
     limit = get_policy(organization).clients_limit

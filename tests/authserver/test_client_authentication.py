@@ -14,7 +14,7 @@ from django.conf import settings
 
 from authserver import throttling
 from authserver.client_authentication import FAILED
-from registry import digests
+from registry import digests, windows
 from registry.actors import job
 from registry.credentials import create_secret, end_secret
 from registry.models import Client, ClientSecret
@@ -234,7 +234,7 @@ def test_a_window_ends_and_names_are_bounded(monkeypatch: pytest.MonkeyPatch) ->
     assert [counter.count("client", "a") for _ in range(3)] == [1, 2, 3]
     clock[0] += throttling.WINDOW_SECONDS
     assert counter.count("client", "a") == 1
-    monkeypatch.setattr(throttling, "NAMES_REMEMBERED", 10)
+    monkeypatch.setattr(windows, "NAMES_REMEMBERED", 10)
     for number in range(50):
         counter.count("client", str(number))
     assert len(counter._counts) == 10

@@ -93,6 +93,7 @@ PUBLIC = {
     "jwks",
     "openid-federation",
     "signed-jwks",
+    "federation_registration",
     "oauth-authorization-server",
     "account_login",
     "account_logout",

@@ -73,7 +73,9 @@ def test_a_client_may_be_found_anew_at_authorize_par_and_token_and_nowhere_else(
 ) -> None:
     found: list[str] = []
     find = client_authentication.find_client
-    monkeypatch.setattr(client_authentication, "find_client", lambda name: found.append(name) or find(name))
+    monkeypatch.setattr(
+        client_authentication, "find_client", lambda name, *args, **options: found.append(name) or find(name, *args, **options)
+    )
 
     def asked(act: Callable[[], object]) -> bool:
         found.clear()

@@ -1,0 +1,231 @@
+"""From a resolution that established trust to a client of the right organization, in one transaction; automatic and explicit alike.
+
+The federation's rules come first, then our own (house decision 7). What each of them changed is kept side by side with the chain.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+from django.db import IntegrityError, transaction
+
+from federation.client_documents import ClientDocument, Way, build_client_document
+from federation.core.protocol_keys import get_protocol_keys
+from federation.core.resolution import Resolution
+from federation.core.resolver import Resolver
+from federation.core.trust_chains import TrustChain
+from federation.lookups import check_trust
+from federation.mark_entitlements import MarkReview, entitle_by_marks, review_marks
+from federation.models import FederationRecord, TrustMarkRule
+from federation.organizations import OrganizationUnknown, organization_for, queue_entity
+from federation.scheduling import next_check
+from protocol.errors import (
+    AccessDenied,
+    FetchError,
+    InvalidKeySet,
+    InvalidMetadata,
+    MetadataRefused,
+    TemporarilyUnavailable,
+    TransitionRefused,
+)
+from protocol.jose import KeySet, VerificationBudget
+from protocol.urls import fold_entity_identifier
+from registry.actors import Actor, federation_entity
+from registry.client_metadata.wire import error_for_findings
+from registry.lifecycle import Assessment, TrustedMetadata, confirm_trust, register_trusted_client
+from registry.models import Client, Organization, PolicyRecord
+from registry.registration_policy import Decision, RegistrationPolicy, merge_policy
+
+Result = TypeVar("Result")
+SOURCES: Final = {Way.AUTOMATIC: Client.Source.FEDERATION_AUTOMATIC, Way.EXPLICIT: Client.Source.FEDERATION_EXPLICIT}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A trusted entity on its way to be a client: the resolution, what it registers with, its keys, and what its trust marks say."""
+
+    resolution: Resolution
+    chain: TrustChain
+    document: ClientDocument
+    keys: KeySet | None
+    marks: MarkReview
+    way: Way
+
+    @property
+    def trusted(self) -> TrustedMetadata:
+        """Return what the lifecycle needs."""
+        declared = {name: value for name, value in self.document.declared.items() if value is not None}
+        return TrustedMetadata(declared, self.document.document, as_time(self.chain.expires_at))
+
+
+def as_time(seconds: int) -> datetime:
+    """Return the moment of seconds since 1970."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is needed around a resolution, read from the database once: then any number of threads can prepare candidates."""
+
+    resolver: Resolver
+    mark_rules: tuple[TrustMarkRule, ...]
+    policies: Mapping[int | None, Mapping[str, Any]]
+
+    def policy_of(self, organization: Organization | None) -> RegistrationPolicy:
+        """Return the registration policy for an organization, or for all."""
+        owners = (None, organization.pk) if organization else (None,)
+        return merge_policy(*(self.policies[owner] for owner in owners if owner in self.policies))
+
+
+def read_surroundings(resolver: Resolver) -> Surroundings:
+    """Return what is around a resolution. Two queries."""
+    policies: dict[int | None, Any] = dict(PolicyRecord.objects.values_list("organization_id", "values"))
+    return Surroundings(resolver, tuple(TrustMarkRule.objects.filter(is_enabled=True)), policies)
+
+
+def prepare(resolution: Resolution, way: Way, around: Surroundings, organization: Organization | None = None) -> Candidate:
+    """Return the candidate of a resolution; its signed keys and the status of its trust marks are fetched here. No query.
+
+    Raises TrustNotEstablished, InvalidMetadata, TemporarilyUnavailable.
+    """
+    chain = check_trust(resolution).chain
+    if chain is None:
+        raise ValueError("trust without a chain")
+    document = build_client_document(resolution, way, default_scopes=around.policy_of(organization).federation_default_scopes)
+    keys, decisions = None, document.decisions
+    if "signed_jwks_uri" in document.document:
+        keys, decision = _take_signed_keys(document, chain, around.resolver)
+        decisions = (*decisions, decision)
+    marks = review_marks(chain, around.resolver, around.mark_rules)
+    return Candidate(resolution, chain, replace(document, decisions=decisions), keys, marks, way)
+
+
+def _take_signed_keys(document: ClientDocument, chain: TrustChain, resolver: Resolver) -> tuple[KeySet, Decision]:
+    """Fetch the keys behind signed_jwks_uri and register them by value, since only a chain says who may sign them (FED-JWK-02 to -06)."""
+    uri = document.document["signed_jwks_uri"]
+    keys = _fetch_keys({"signed_jwks_uri": uri}, chain, resolver)
+    del document.document["signed_jwks_uri"]
+    document.document["jwks"] = keys.public_jwks()
+    sentence = "The signed keys were fetched and are registered by value; they are fetched again with every check."
+    return keys, Decision("signed_jwks_uri", "replaced", uri, None, "federation.signed_keys", sentence)
+
+
+def _fetch_keys(metadata: Mapping[str, Any], chain: TrustChain, resolver: Resolver) -> KeySet:
+    subject, now, budget = chain.subject, int(resolver.clock()), VerificationBudget()
+    try:
+        return get_protocol_keys(metadata, subject.subject, subject.keys, resolver.fetcher, now=now, budget=budget)
+    except FetchError as error:
+        raise TemporarilyUnavailable(f"The keys of the entity cannot be fetched: {error.description}", detail=error.detail) from error
+    except InvalidKeySet as error:
+        raise InvalidMetadata(f"The keys of the entity cannot be used: {error.description}", members=("jwks",)) from error
+
+
+def protocol_keys_of(candidate: Candidate, resolver: Resolver) -> KeySet:
+    """Return the keys that the entity signs requests with: those of its resolved metadata, never its federation keys (FED-AUT-27).
+
+    Raises InvalidMetadata, TemporarilyUnavailable.
+    """
+    return candidate.keys or _fetch_keys(candidate.document.document, candidate.chain, resolver)
+
+
+def register(candidate: Candidate, *, then: Callable[[Client], Result], now: datetime) -> Result:
+    """Make the candidate a client, or renew the client that it is, with exactly what both policies leave standing.
+
+    Returns what `then` makes of it in the same transaction.
+
+    Raises AccessDenied when the organization or its limit refuses, OAuthError of RFC 7591 for metadata that our rules refuse; nothing is
+    half written. An entity without organization is kept for staff where its anchor's rule says so.
+    """
+    entity_id = candidate.chain.subject.subject
+    actor = federation_entity(entity_id)
+    try:
+        with transaction.atomic():
+            return then(_write(candidate, entity_id, actor, now))
+    except OrganizationUnknown as error:
+        if error.for_staff:
+            queue_entity(candidate.resolution, actor, now=now)
+        raise
+    except MetadataRefused as error:
+        raise error_for_findings(error.findings) from error
+    except TransitionRefused as error:
+        raise AccessDenied(error.description, detail=error.reason) from error
+    except IntegrityError:
+        raise AccessDenied("Another entity is registered whose identifier differs only in spelling.", detail="identifier twin") from None
+
+
+def _write(candidate: Candidate, entity_id: str, actor: Actor, now: datetime) -> Client:
+    known = Client.objects.select_related("organization").filter(client_id=entity_id).first()
+    source = SOURCES[candidate.way]
+    if known is None:
+        _check_twins(entity_id)
+        organization = organization_for(candidate.resolution, actor, now=now)
+        client, assessment = register_trusted_client(actor, organization, entity_id, source, candidate.trusted, now=now)
+    elif known.source not in SOURCES.values():
+        raise AccessDenied("This client was registered in another way.", detail="other source")
+    else:
+        client, assessment = confirm_trust(known, actor, candidate.trusted, now=now, source=source)
+    keep_record(client, candidate, assessment, now=now)
+    return client
+
+
+def _check_twins(entity_id: str) -> None:
+    """Refuse an identifier that differs from a known entity's only in spelling (threats.md T03)."""
+    if FederationRecord.objects.filter(twin_digest=twin_digest(entity_id)).exclude(entity_id=entity_id).exists():
+        raise AccessDenied("Another entity is registered whose identifier differs only in spelling.", detail="identifier twin")
+
+
+def twin_digest(entity_id: str) -> str:
+    """Return the SHA-256 of what all twins of an identifier share."""
+    return hashlib.sha256(fold_entity_identifier(entity_id).encode()).hexdigest()
+
+
+def keep_record(client: Client, candidate: Candidate, assessment: Assessment, *, now: datetime) -> FederationRecord:
+    """Keep the chain behind a client, what the rules changed, and its entitlements by trust marks, inside the caller's transaction."""
+    values = record_values(candidate, assessment.decisions, now=now)
+    if candidate.way is Way.EXPLICIT:
+        values["registration_ends"] = as_time(candidate.chain.expires_at)
+    entity_id = candidate.chain.subject.subject
+    created = {**values, "entity_id": entity_id, "twin_digest": twin_digest(entity_id), "registered_at": now}
+    record, _ = FederationRecord.objects.update_or_create(client=client, defaults=values, create_defaults=created)
+    entitle_by_marks(client, candidate.marks)
+    return record
+
+
+def record_values(candidate: Candidate, local: Iterable[Decision], *, now: datetime) -> dict[str, Any]:
+    """Return what a record says after a check that confirmed the trust."""
+    chain = candidate.chain
+    return {
+        "entity_type": candidate.document.entity_type,
+        "anchor": chain.anchor_id,
+        "superior": chain.entities[1] if len(chain.entities) > 1 else chain.anchor_id,
+        "entities": list(chain.entities),
+        "statements": list(chain.raw),
+        "resolved_metadata": dict(candidate.document.resolved),
+        "changes": [*_federation_changes(candidate), *(_local_change(made) for made in (*candidate.document.decisions, *local))],
+        "trust_marks": [verdict.as_json() for verdict in candidate.marks.verdicts],
+        "checked_at": now,
+        "next_check_at": next_check(as_time(chain.expires_at), now),
+        "misses": 0,
+        "failure": None,
+        "lease": "",
+        "leased_until": None,
+    }
+
+
+def _federation_changes(candidate: Candidate) -> Iterable[Mapping[str, Any]]:
+    metadata = candidate.resolution.metadata
+    for change in metadata.changes if metadata else ():
+        if change.entity_type == candidate.document.entity_type:
+            rule = ", ".join(change.operators) or "metadata"
+            yield {
+                "by": "federation", "member": change.parameter, "before": change.declared, "after": change.resolved,
+                "rule": rule, "set_by": list(change.set_by),
+            }  # fmt: skip
+
+
+def _local_change(made: Decision) -> Mapping[str, Any]:
+    return {"by": "server", **asdict(made)}
