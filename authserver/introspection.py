@@ -8,8 +8,8 @@ from typing import Any
 from django.conf import settings
 
 from authserver.models import AccessToken
-from authserver.tokens import checksum_of
-from registry.entitlements import entitled_scopes
+from authserver.tokens import checksum_of, policy_for_tokens
+from registry.entitlements import entitled_scopes, lacks_grant
 from registry.gate import Action, client_may_act
 
 
@@ -43,7 +43,11 @@ def live_access_token(token: str, action: Action, *, now: datetime) -> AccessTok
     row = find_access_token(token)
     if row is None or row.expires <= now or not row.is_live or (row.user is not None and not row.user.is_active):
         return None
-    return row if client_may_act(row.application, action, now).allowed else None
+    client = row.application
+    if not client_may_act(client, action, now).allowed:
+        return None
+    by = "client_credentials" if row.user is None else "authorization_code"
+    return None if lacks_grant(client, by, policy_for_tokens(client), now) else row
 
 
 def find_access_token(token: str) -> AccessToken | None:

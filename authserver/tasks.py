@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import structlog
 from celery import shared_task
 from django.db import OperationalError
 from django.utils import timezone
 
 from authserver.cleaning import delete_expired_tokens, delete_tokens_of_ended_generations
+from authserver.documents import own_configuration
+from federation.models import Superior, TrustAnchorRecord
+from federation.own_trust import review_own_trust
+
+log = structlog.get_logger(__name__)
 
 
 @shared_task(autoretry_for=(OperationalError,), max_retries=2, default_retry_delay=5)
 def delete_dead_tokens() -> int:
     """Delete tokens that are over; return how many rows went. Running it twice does nothing more."""
     return delete_tokens_of_ended_generations() + delete_expired_tokens(timezone.now())
+
+
+@shared_task(autoretry_for=(OperationalError,), max_retries=2, default_retry_delay=5)
+def check_own_trust() -> int:
+    """Look at what the federations make of this server and log what clients would find wrong; return how many problems there are."""
+    if not (Superior.objects.exists() and TrustAnchorRecord.objects.filter(is_enabled=True).exists()):
+        return 0
+    found = review_own_trust(own_configuration())
+    for own in found:
+        for problem in own.problems:
+            log.error("own_trust_problem", trust_anchor=own.anchor, problem=problem)
+    return sum(len(own.problems) for own in found)

@@ -6,7 +6,9 @@ import hashlib
 from datetime import datetime
 from typing import Any
 
+from protocol.errors import UnauthorizedClient
 from registry.digests import random_credential
+from registry.entitlements import lacks_grant
 from registry.models import Client, PolicyRecord
 from registry.registration_policy import RegistrationPolicy, merge_policy
 from registry.snapshots import Snapshot
@@ -39,6 +41,14 @@ def policy_for_tokens(client: Client) -> RegistrationPolicy:
     """Return the policy for tokens of `client`, at most five seconds old."""
     known = policies.get()
     return merge_policy(*(known[owner] for owner in (None, client.organization_id) if owner in known))
+
+
+def check_grant(client: Client, grant_type: str, now: datetime) -> None:
+    """Refuse a grant that the client did not register, or that it needs a trust mark for and has none. Raises UnauthorizedClient."""
+    if grant_type not in client.grant_types:
+        raise UnauthorizedClient(f"This app did not register the grant {grant_type}.")
+    if lacks_grant(client, grant_type, policy_for_tokens(client), now):
+        raise UnauthorizedClient(f"This entity has no valid trust mark that entitles it to the grant {grant_type}.", detail="trust mark")
 
 
 def token_lifetime(client: Client, policy: RegistrationPolicy, now: datetime) -> int:

@@ -10,7 +10,7 @@ from oauth2_provider.oauth2_validators import OAuth2Validator
 from authserver.client_authentication import authenticate_client, find_by_credentials, load_by_credentials, load_client
 from authserver.endpoints import endpoint_url
 from authserver.families import revoke
-from authserver.tokens import policy_for_tokens, token_lifetime
+from authserver.tokens import check_grant, policy_for_tokens, token_lifetime
 from protocol.errors import InvalidScope, InvalidTarget
 from registry.entitlements import entitled_scopes, explain_refused_scopes
 from registry.gate import Action
@@ -50,6 +50,11 @@ class Validator(OAuth2Validator):
         if request.grant_type is None:
             return None
         return Action.REFRESH if request.grant_type == "refresh_token" else Action.TOKEN
+
+    def validate_grant_type(self, client_id: str, grant_type: str, client: Client, request: Any, *args: Any, **kwargs: Any) -> bool:  # noqa: ARG002
+        """Accept a grant that the client registered and, where it takes a trust mark, is entitled to. Raises UnauthorizedClient."""
+        check_grant(client, grant_type, timezone.now())
+        return True
 
     def authenticate_client_id(self, client_id: str, request: Any, *args: Any, **kwargs: Any) -> bool:  # noqa: ARG002
         """Never authenticate by identifier alone; `authenticate_client` knows the method none."""

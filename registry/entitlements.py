@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import Final
 
 from django.db import connection
+from django.db.models import Q
 
 from registry.models import Client, Entitlement, Scope
+from registry.registration_policy import RegistrationPolicy
 
 _ENTITLED_SCOPES: Final = (
     "SELECT value FROM registry_entitlement WHERE client_id = %s AND kind = %s AND (expires_at IS NULL OR expires_at > %s)"
@@ -23,6 +25,14 @@ def entitled_scopes(client: Client, now: datetime) -> frozenset[str]:
     with connection.cursor() as cursor:
         cursor.execute(_ENTITLED_SCOPES, [client.pk, Entitlement.Kind.SCOPE, connection.ops.adapt_datetimefield_value(now)])
         return frozenset(value for (value,) in cursor.fetchall()) & frozenset(client.scopes)
+
+
+def lacks_grant(client: Client, grant_type: str, policy: RegistrationPolicy, now: datetime) -> bool:
+    """Say whether `client`, an entity of a federation, needs a trust mark for a grant and has none. One query, none for all others."""
+    if client.trust == Client.Trust.NONE or grant_type not in policy.federation_grant_types_by_mark:
+        return False
+    held = Entitlement.objects.filter(client=client, kind=Entitlement.Kind.GRANT, value=grant_type)
+    return not held.filter(Q(expires_at=None) | Q(expires_at__gt=now)).exists()
 
 
 def grant_scopes(client: Client, names: Iterable[str], because: str, *, evidence: str = "") -> None:

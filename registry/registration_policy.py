@@ -27,6 +27,7 @@ class RegistrationPolicy:
     id_token_algorithms: tuple[str, ...] = ID_TOKEN_ALGORITHMS
     default_scopes: tuple[str, ...] = ()
     federation_default_scopes: tuple[str, ...] = ("openid", "profile", "email")
+    federation_grant_types_by_mark: tuple[str, ...] = ()
     redirect_uris_limit: int = 20
     clients_limit: int = 50
     loopback_http_in_test: bool = True
@@ -75,11 +76,13 @@ class PolicyOutcome:
 LIMITS: Final = {"redirect_uris_limit": (1, 50), "clients_limit": (1, 10_000), "access_token_lifetime_seconds": (60, 3600)}
 CHOICES: Final = {
     "grant_types": GRANT_TYPES,
+    "federation_grant_types_by_mark": GRANT_TYPES,
     "token_endpoint_auth_methods": TOKEN_ENDPOINT_AUTH_METHODS,
     "live_token_endpoint_auth_methods": TOKEN_ENDPOINT_AUTH_METHODS,
     "client_assertion_algorithms": ALL_ALGORITHMS,
     "id_token_algorithms": ID_TOKEN_ALGORITHMS,
 }
+MAY_BE_EMPTY: Final = ("federation_grant_types_by_mark",)
 
 
 def review_policy_values(values: object) -> tuple[Finding, ...]:
@@ -111,7 +114,7 @@ def _review_list(name: str, value: object, findings: Findings) -> None:
     choices = CHOICES.get(name)
     if choices is None:
         return
-    if not value:
+    if not value and name not in MAY_BE_EMPTY:
         findings.error("policy.empty", name, f"{name} must not be empty: nothing could be registered.")
     for entry in value:
         if entry not in choices:

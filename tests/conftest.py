@@ -42,9 +42,9 @@ def _flush_past_the_audit_triggers() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _forget_process_state() -> None:
     """Forget what this process remembers of another test's database."""
+    from authserver.documents import configuration_snapshot, metadata_snapshot, signed_jwks_snapshot
     from authserver.throttling import failures, sign_ins
     from authserver.tokens import policies
-    from authserver.views.documents import configuration_snapshot, metadata_snapshot, signed_jwks_snapshot
     from registry import digests
     from registry.signing_keys import forget_snapshots
 

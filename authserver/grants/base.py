@@ -6,12 +6,14 @@ import json
 from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
+
 from authserver.authorization.parameters import check_resources
 from authserver.families import issue_access_token, issue_refresh_token, wants_refresh_token
 from authserver.id_tokens import issue_id_token
 from authserver.models import Grant
-from authserver.tokens import policy_for_tokens, token_lifetime
-from protocol.errors import InvalidRequest, InvalidTarget, UnauthorizedClient
+from authserver.tokens import check_grant, policy_for_tokens, token_lifetime
+from protocol.errors import InvalidRequest, InvalidTarget
 from registry.entitlements import entitled_scopes
 from registry.models import Client
 from registry.usage import note_use
@@ -32,8 +34,7 @@ class PersonGrant:
         """Return the client of the request, authenticated and registered for this grant. Raises OAuthError."""
         self.request_validator.authenticate_client(request)
         client: Client = request.client
-        if self.grant_type not in client.grant_types:
-            raise UnauthorizedClient(f"This app did not register the grant {self.grant_type}.")
+        check_grant(client, self.grant_type, timezone.now())
         return client
 
     def parameter(self, request: Any, name: str) -> str:

@@ -23,7 +23,7 @@ from protocol.errors import MetadataRefused, TransitionRefused
 from registry.models import Organization, PolicyRecord, Scope
 from registry.policies import get_policy
 from registry.policy_records import save_policy
-from registry.registration_policy import CHOICES, LIMITS, RegistrationPolicy, merge_policy
+from registry.registration_policy import CHOICES, LIMITS, MAY_BE_EMPTY, RegistrationPolicy, merge_policy
 from registry.scopes import EDITABLE, create_scope, update_scope
 
 # Every value of the policy: its label and what it does. A test compares the names with RegistrationPolicy.
@@ -35,6 +35,10 @@ POLICY_WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "id_token_algorithms": ("Signatures of ID tokens", "Algorithms that an app may ask its ID tokens to be signed with."),
     "default_scopes": ("Default scopes", "What an app gets that asks for no scope."),
     "federation_default_scopes": ("Default scopes in federations", "What an entity of a federation gets that declares no scope."),
+    "federation_grant_types_by_mark": (
+        "Grants that need a trust mark",
+        "An entity of a federation uses these grants only while a trust mark entitles it to them.",
+    ),
     "redirect_uris_limit": ("Redirect URIs per app", "At most so many."),
     "clients_limit": ("Apps per organization", "At most so many that are not closed."),
     "loopback_http_in_test": ("Loopback redirects in test", "Web apps in stage test may redirect to http on 127.0.0.1."),
@@ -70,7 +74,8 @@ class PolicyForm(forms.Form):
             return forms.IntegerField(min_value=low, max_value=high)
         offered = CHOICES.get(name) or tuple(dict.fromkeys((*scopes, *value)))
         choices = [(one, one) for one in offered]
-        return forms.MultipleChoiceField(required=name in CHOICES, choices=choices, widget=forms.CheckboxSelectMultiple)
+        required = name in CHOICES and name not in MAY_BE_EMPTY
+        return forms.MultipleChoiceField(required=required, choices=choices, widget=forms.CheckboxSelectMultiple)
 
     @property
     def values(self) -> dict[str, Any]:

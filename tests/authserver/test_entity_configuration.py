@@ -13,7 +13,7 @@ import time_machine
 from django.core.management import CommandError, call_command
 from django.test import Client as Browser
 
-from authserver.views.documents import configuration_snapshot
+from authserver.documents import configuration_snapshot
 from federation.core.issuing import build_subordinate_statement, issue_entity_statement, issue_trust_mark
 from federation.core.resolution import Resolution
 from federation.core.resolver import Resolver, configuration_url, statement_url

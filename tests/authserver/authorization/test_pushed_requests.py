@@ -279,7 +279,7 @@ def test_an_app_that_must_push_cannot_ask_otherwise(new_app: Callable[..., Calle
 
 @pytest.mark.spec("PAR-14")
 def test_a_server_that_wants_pushes_gets_them_and_says_so(flow: Flow) -> None:
-    from authserver.views.documents import metadata_snapshot
+    from authserver.documents import metadata_snapshot
 
     url = "/.well-known/oauth-authorization-server"
     assert flow.browser.get(url).json()["require_pushed_authorization_requests"] is False

@@ -319,7 +319,7 @@ def test_a_server_that_wants_signatures_gets_them_everywhere_and_says_so(flow: F
     assert accepted(send(flow, request_object(flow.app)))
     outside = dict.fromkeys(parameters(flow.app))
     assert flow.push(**{**outside, "request": request_object(flow.app)}).status_code == 201
-    from authserver.views.documents import metadata_snapshot
+    from authserver.documents import metadata_snapshot
 
     metadata_snapshot.forget()
     document = flow.browser.get(METADATA).json()
