@@ -12,6 +12,8 @@ CLIENT_ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-
 REQUEST_URI_PREFIX: Final = "urn:ietf:params:oauth:request_uri:"
 
 WELL_KNOWN_FEDERATION: Final = "/.well-known/openid-federation"
+# Ours: where a file proves that somebody runs an entity.
+ENTITY_CLAIM_PATH: Final = "/.well-known/credence-entity-claim"
 
 # Media types, RFC 7515 `typ` values are these without "application/".
 ENTITY_STATEMENT_TYPE: Final = "entity-statement+jwt"

@@ -21,6 +21,7 @@ class FetchPurpose(Enum):
     SIGNED_JWKS = "signed_jwks"
     SECTOR_IDENTIFIER = "sector_identifier"
     TRUST_MARK_STATUS = "trust_mark_status"
+    ENTITY_CLAIM = "entity_claim"
 
 
 # Media types in order of preference and the largest body in bytes (threats F12; OpenID Federation 1.0, 15; RFC 7517, 8.5).
@@ -31,6 +32,7 @@ _STANDARD: Final[dict[FetchPurpose, tuple[tuple[str, ...], int]]] = {
     FetchPurpose.SIGNED_JWKS: ((f"application/{SIGNED_JWKS_TYPE}",), JWKS_LIMIT),
     FetchPurpose.SECTOR_IDENTIFIER: (("application/json",), 64 * 1024),
     FetchPurpose.TRUST_MARK_STATUS: (("application/trust-mark-status-response+jwt",), 64 * 1024),
+    FetchPurpose.ENTITY_CLAIM: (("text/plain",), 1024),
 }
 
 

@@ -17,7 +17,7 @@ IDENTIFIER_CLAIMS: Final = ("iss", "sub", "jti")
 
 # JSON types of claims that a verifier may require; every other required claim only has to be there.
 _CLAIM_TYPES: Final[Mapping[str, type]] = MappingProxyType(
-    dict.fromkeys(("client_id", "trust_mark_type", "trust_mark", "status", "trust_anchor"), str)
+    dict.fromkeys(("client_id", "trust_mark_type", "trust_mark", "status", "trust_anchor", "challenge"), str)
     | dict.fromkeys(("jwks", "metadata"), dict)
     | dict.fromkeys(("keys", "authority_hints", "trust_chain"), list)
 )

@@ -32,6 +32,7 @@ from protocol.jose.claims import AudienceRule
 from protocol.jose.verifier import BASIC_HEADERS, CHAIN_HEADERS, Verifier
 
 CLIENT_ASSERTION_TYP: Final = "client-authentication+jwt"
+ENTITY_CLAIM_TYP: Final = "entity-claim+jwt"
 TRUST_MARK_STATUS_RESPONSE_TYPE: Final = "trust-mark-status-response+jwt"
 REQUEST_OBJECT_LIFETIME: Final = 300
 
@@ -171,6 +172,16 @@ HISTORICAL_KEYS: Final = Verifier(
     forbidden=("sub",),
 )
 
+# Ours: an entity signs the challenge of an organization that claims it (house decision 8).
+ENTITY_CLAIM: Final = Verifier(
+    purpose="entity_claim",
+    types=(ENTITY_CLAIM_TYP,),
+    max_length=CLIENT_ASSERTION_LIMIT,
+    required=("iss", "aud", "exp", "challenge"),
+    forbidden=("sub", "client_id", "jwks", "metadata", "trust_mark_type"),
+    audience_rule=AudienceRule.CONTAINS_ONLY,
+)
+
 # RFC 7591, 2.3; DCR-SS-01, -03, -05. The standard gives no type; the server decides which issuers count.
 SOFTWARE_STATEMENT: Final = Verifier(
     purpose="software_statement",
@@ -192,6 +203,7 @@ SOFTWARE_STATEMENT: Final = Verifier(
         "keys",
         "trust_mark",
         "trust_mark_type",
+        "challenge",
     ),
     audience_rule=AudienceRule.CONTAINS,
     audience_optional=True,
@@ -226,6 +238,7 @@ VERIFIERS: Final[Mapping[str, Verifier]] = MappingProxyType(
             RESOLVE_RESPONSE,
             SIGNED_JWKS,
             HISTORICAL_KEYS,
+            ENTITY_CLAIM,
             SOFTWARE_STATEMENT,
             ID_TOKEN,
         )

@@ -162,6 +162,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "signed_jwks": ("jwk-set+jwt", {"iss": CLIENT, "sub": CLIENT, **_JWKS, **_TIMES}),
     "historical_keys": ("jwk-set+jwt", {"iss": SUPERIOR, **_JWKS, **_TIMES}),
+    "entity_claim": ("entity-claim+jwt", {"iss": CLIENT, "aud": SERVER, "challenge": "c1", **_TIMES}),
     "software_statement": (
         "",
         {"iss": SUPERIOR, "software_id": "s1", "client_name": "Bank", "redirect_uris": [f"{CLIENT}/cb"], **_TIMES},
