@@ -3,6 +3,7 @@
 Built on `federation.core` only. Tests, the demo and operators use it; entity identifiers are real https URLs that exist nowhere.
 """
 
+from federation.simulator.relying_party import SimulatedRelyingParty
 from federation.simulator.world import Fault, SimulatedEntity, SimulatedFederation
 
-__all__ = ["Fault", "SimulatedEntity", "SimulatedFederation"]
+__all__ = ["Fault", "SimulatedEntity", "SimulatedFederation", "SimulatedRelyingParty"]

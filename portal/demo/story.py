@@ -14,6 +14,7 @@ from django.conf import settings
 from django.test import Client as Browser
 from django.utils import timezone
 
+from portal.demo.federation import Chapter
 from protocol.constants import CLIENT_ASSERTION_TYPE
 from protocol.jose import SigningKey, generate_private_key, issue_jwt
 from registry import audit
@@ -21,6 +22,7 @@ from registry.actors import COMMAND_LINE, person
 from registry.credentials import create_secret
 from registry.lifecycle import approve_change, change_organization, create_organization, register_client, request_go_live
 from registry.models import AuditEvent, Client, Organization, Scope, User
+from registry.outbound import use_fetcher
 from registry.resource_servers import create_resource_server
 from registry.signing_keys import ensure_signing_keys
 
@@ -61,6 +63,7 @@ class Story:
 
     def __init__(self) -> None:
         self.http = Browser(SERVER_NAME="127.0.0.1", raise_request_exception=False)
+        self.federation = Chapter(self, expect)
 
     def steps(self) -> list[tuple[str, Callable[[], str]]]:
         """Return the steps in order, each with its title."""
@@ -73,6 +76,13 @@ class Story:
             ("A resource server learns whose app it is", self.introspection),
             ("The organization is suspended: the very next introspection and token request are refused", self.suspension),
             ("It is reinstated: secrets work again, old tokens stay dead", self.reinstatement),
+            ("Our operator accepts a federation: Northlight, below it Harbour, below it partners", self.federation.accept_anchor),
+            ("Lighthouse Travel claims its entity and proves it with the entity's key", self.federation.claim),
+            ("A partner that nobody here has seen sends a signed request and is registered by it", self.federation.first_request),
+            ("A person signs in there, and the partner gets an ID token", self.federation.id_token),
+            ("Another partner posts its configuration and gets a token", self.federation.register_explicitly),
+            ("Harbour no longer vouches for it: its token is dead at the next request", self.federation.expulsion),
+            ("Harbour vouches again, and it is back", self.federation.readmission),
             ("The audit trail tells all of it, and its seal holds", self.trail),
         ]
 
@@ -162,9 +172,9 @@ class Story:
         expect(status == 401 and answer["error"] == "invalid_client", answer)
         return str(answer["error_description"])
 
-    def introspect(self) -> dict[str, Any]:
-        """Ask about the token as the resource server."""
-        status, answer = self.post("/oauth/introspect", {"token": self.token}, self.resource_server)
+    def introspect(self, token: str | None = None) -> dict[str, Any]:
+        """Ask about a token, the app's if none is named, as the resource server."""
+        status, answer = self.post("/oauth/introspect", {"token": token or self.token}, self.resource_server)
         expect(status == 200, answer)
         return answer
 
@@ -200,7 +210,13 @@ class Story:
 
 def tell(on_step: Callable[[StepResult], None]) -> bool:
     """Tell the story, reporting each step; stop at the first that fails. Return whether all went well."""
-    for number, (title, step) in enumerate(Story().steps(), start=1):
+    story = Story()
+    with use_fetcher(story.federation.world.fetcher()):
+        return _tell(story, on_step)
+
+
+def _tell(story: Story, on_step: Callable[[StepResult], None]) -> bool:
+    for number, (title, step) in enumerate(story.steps(), start=1):
         started = time.perf_counter()
         try:
             detail, ok = step(), True

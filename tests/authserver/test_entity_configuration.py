@@ -13,7 +13,7 @@ import time_machine
 from django.core.management import CommandError, call_command
 from django.test import Client as Browser
 
-from authserver.documents import configuration_snapshot
+from authserver.documents import configuration_snapshot, signed_jwks_snapshot
 from federation.core.issuing import build_subordinate_statement, issue_entity_statement, issue_trust_mark
 from federation.core.resolution import Resolution
 from federation.core.resolver import Resolver, configuration_url, statement_url
@@ -86,8 +86,12 @@ def test_the_configuration_is_served_at_its_exact_path_and_as_its_own_media_type
 
 @pytest.mark.spec("FED-ECP-02", "FED-ECP-08", "FED-FEP-08", "FED-FEP-09")
 @pytest.mark.parametrize("path", [WELL_KNOWN, SIGNED])
-def test_a_server_that_is_not_on_https_is_no_entity_and_says_so(site: Browser, settings: Any, path: str) -> None:
+def test_a_server_whose_issuer_is_no_entity_identifier_says_so(site: Browser, settings: Any, path: str) -> None:
     settings.ISSUER = "http://127.0.0.1:8000"
+    assert site.get(path).status_code == 200  # on one's own machine, for trying it out
+    settings.ISSUER = "https://192.0.2.1"
+    forget()
+    signed_jwks_snapshot.forget()
     answer = site.get(path)
     assert outcome(answer) == "404 not_found"
     assert "https" in answer.json()["error_description"]
@@ -278,6 +282,6 @@ def test_the_command_names_the_argument_that_is_wrong(site: Browser, tmp_path: P
     assert not Superior.objects.exists()
     with pytest.raises(InvalidUrl):
         join("x", ACTOR, now=datetime.now().astimezone() + timedelta())
-    settings.ISSUER = "http://127.0.0.1:8000"
+    settings.ISSUER = "https://192.0.2.1"
     with pytest.raises(CommandError, match="CREDENCE_ISSUER"):
         told()

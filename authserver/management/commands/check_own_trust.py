@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from authserver.documents import own_configuration
 from federation.own_trust import review_own_trust
-from protocol.errors import NotFound
+from protocol.errors import NotFound, StatementInvalid
 
 
 class Command(BaseCommand):
@@ -21,7 +21,7 @@ class Command(BaseCommand):
         """Review and report."""
         try:
             found = review_own_trust(own_configuration())
-        except NotFound as error:
+        except (NotFound, StatementInvalid) as error:
             raise CommandError(f"{error.description} Set CREDENCE_ISSUER.") from error
         if not found:
             raise CommandError("No trust anchor is accepted here. Add one with: manage.py add_trust_anchor ENTITY_ID --jwks FILE")

@@ -39,7 +39,7 @@ class Command(BaseCommand):
     def _start(self, *, as_json: bool) -> None:
         environment = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
         with tempfile.TemporaryDirectory(prefix="credence-demo-") as folder:
-            environment |= {"CREDENCE_DATA_DIR": folder, "CREDENCE_LOG_LEVEL": "ERROR"}
+            environment |= {"CREDENCE_DATA_DIR": folder, "CREDENCE_LOG_LEVEL": "ERROR", "EMAIL_URL": "dummymail://"}
             command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "demo", "--here", *(["--json"] if as_json else [])]
             status = subprocess.run(command, env=environment, check=False).returncode  # noqa: S603 - our own program
         if status:
