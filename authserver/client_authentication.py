@@ -142,13 +142,16 @@ def load_by_credentials(credentials: Credentials) -> Client | None:
     return load_client(credentials.client_id)
 
 
-def find_by_credentials(action: Action, *, source: str, now: datetime) -> Load:
-    """Return the function that finds the client of a request at an endpoint where an entity may register by its client assertion."""
+def find_by_credentials(action: Action, *, source: str, now: datetime, token_endpoint: str = "") -> Load:
+    """Return the function that finds the client of a request at an endpoint where an entity may register by its client assertion.
+
+    `token_endpoint` is given by the endpoint that is it.
+    """
 
     def find(credentials: Credentials) -> Client | None:
         if credentials.assertion is None:
             return load_client(credentials.client_id)
-        proof = automatic.by_client_assertion(credentials.assertion)
+        proof = automatic.by_client_assertion(credentials.assertion, token_endpoint=token_endpoint)
         return find_client(credentials.client_id, action, proof=proof, source=source, now=now)
 
     return find
@@ -253,6 +256,8 @@ def _verify_assertion(
             raise _failure(credentials, error.detail or error.reason) from error
         hint = f" Expected: {settings.ISSUER}" if error.claim == "aud" else ""
         raise InvalidClient(f"client_assertion: {error.description}{hint}", detail=error.reason, members=("client_assertion",)) from error
+    if client is not None:
+        automatic.check_chains_of(client, verified.header)
     expires_at = datetime.fromtimestamp(int(verified.claims["exp"]), UTC) + timedelta(seconds=CLOCK_LEEWAY + 1)
     if not use_once("client_assertion", credentials.client_id, verified.claims["jti"], expires_at=expires_at):
         raise InvalidClient("client_assertion: its jti was used before.", detail="replayed", members=("client_assertion",))

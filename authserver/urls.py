@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
+from authserver.views.authorize import AuthorizeView, InteractionView
 from authserver.views.documents import (
     AuthorizationServerMetadataView,
     EntityConfigurationView,
@@ -11,7 +12,6 @@ from authserver.views.documents import (
     OpenidConfigurationView,
     SignedJwksView,
 )
-from authserver.views.authorize import AuthorizeView, InteractionView
 from authserver.views.introspection import IntrospectionView
 from authserver.views.logout import LogoutView
 from authserver.views.par import PushedAuthorizationRequestView

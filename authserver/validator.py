@@ -34,14 +34,15 @@ class Validator(OAuth2Validator):
     def authenticate_client(self, request: Any, *args: Any, **kwargs: Any) -> bool:
         """Authenticate the client of an oauthlib request. Raises ProtocolError instead of answering False, to say why."""
         action, now, source = self._action_of(request), timezone.now(), request.headers.get("REMOTE_ADDR", "")
+        token_endpoint = endpoint_url("token_endpoint")
         request.client = authenticate_client(
             request.headers.get("HTTP_AUTHORIZATION", ""),
             dict(request.decoded_body or ()),
             action=action,
             now=now,
-            token_endpoint=endpoint_url("token_endpoint"),
+            token_endpoint=token_endpoint,
             source=source,
-            load=find_by_credentials(action, source=source, now=now) if action else load_by_credentials,
+            load=find_by_credentials(action, source=source, now=now, token_endpoint=token_endpoint) if action else load_by_credentials,
         )
         return True
 

@@ -6,19 +6,17 @@ of the resolved metadata (FED-AUT-05, -27; threats.md T11).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
-from django.db.models import Q
-
-from federation.checking import check_client
+from federation.checking import force_check
 from federation.client_documents import OAUTH_CLIENT, Way
 from federation.core.resolution import Resolution
 from federation.core.resolver import RELYING_PARTY_TYPES, Resolver
 from federation.lookups import TrustNotEstablished, check_trust, look_up
-from federation.models import FederationRecord, TrustAnchorRecord
+from federation.models import TrustAnchorRecord
 from federation.own_entity import own_entity_id
 from federation.registration import SOURCES, prepare, protocol_keys_of, read_surroundings, register
 from federation.resolving import get_resolver
@@ -41,21 +39,29 @@ from registry.models import Client
 
 # A supplied chain stands in for fetching only while it is as fresh as what would be kept anyway (threats.md T08).
 SUPPLIED_CHAIN_AGE: Final = 900
-FORCED_REFRESH_EVERY: Final = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What a request brings to prove that its sender has the entity's keys: a request object or a client assertion, not verified yet."""
+    """What a request brings to prove that its sender has the entity's keys: a request object or a client assertion, not verified yet.
+
+    `token_endpoint` is where it came, if its address may be the audience.
+    """
 
     parameter: str
     verifier: Verifier
     jwt: UnverifiedJwt
+    token_endpoint: str = ""
 
-    @property
-    def audience(self) -> str:
-        """Return the audience that it must have: our entity identifier and no other (FED-AUT-09, -29)."""
-        return own_entity_id()
+    def audience_for(self, known: Client | None) -> str:
+        """Return the audience that it must have: our entity identifier and no other (FED-AUT-09, -29).
+
+        A client that registered automatically may name the token endpoint there, also when its trust has to be looked at again.
+        """
+        own, named = own_entity_id(), self.jwt.unverified_claims.get("aud")
+        if self.token_endpoint and named == self.token_endpoint and known is not None and is_registered_automatically(known):
+            return self.token_endpoint
+        return own
 
     def refusal(self, error: InvalidJwt) -> OAuthError:
         """Return the error for what is wrong with the JWT."""
@@ -68,9 +74,9 @@ def by_request_object(jwt: UnverifiedJwt) -> Proof:
     return Proof("request", FEDERATION_REQUEST_OBJECT, jwt)
 
 
-def by_client_assertion(jwt: UnverifiedJwt) -> Proof:
-    """Return the proof that a client assertion is."""
-    return Proof("client_assertion", FEDERATION_CLIENT_ASSERTION, jwt)
+def by_client_assertion(jwt: UnverifiedJwt, *, token_endpoint: str = "") -> Proof:
+    """Return the proof that a client assertion is; `token_endpoint` is given where it came there."""
+    return Proof("client_assertion", FEDERATION_CLIENT_ASSERTION, jwt, token_endpoint)
 
 
 def is_entity_identifier(client_id: str) -> bool:
@@ -110,7 +116,7 @@ def find_automatic_client(
             members=("request",),
         )
     try:
-        validate_unverified(proof.verifier, proof.jwt, int(now.timestamp()), issuer=client_id, audience=proof.audience)
+        validate_unverified(proof.verifier, proof.jwt, int(now.timestamp()), issuer=client_id, audience=proof.audience_for(known))
     except InvalidJwt as error:
         raise proof.refusal(error) from error
     except NotFound:  # we are no entity ourselves, so nobody can register with us so
@@ -123,8 +129,13 @@ def find_automatic_client(
 
 
 def _may_come_back(known: Client, action: Action, now: datetime) -> bool:
-    """Say whether a new look at the trust of a client is all that is between it and acting."""
+    """Say whether a new look at the trust of a client is all that is between it and acting.
+
+    An explicit registration is renewed by its own endpoint; only where entities register by their requests it becomes an automatic one.
+    """
     if known.source not in SOURCES.values() or known.state != Client.State.ACTIVE:
+        return False
+    if known.source == Client.Source.FEDERATION_EXPLICIT and action not in (Action.AUTHORIZE, Action.PUSH_AUTHORIZATION):
         return False
     verdict = client_may_act(known, action, now)
     return not verdict.allowed and verdict.reason.startswith("trust_")
@@ -147,14 +158,13 @@ class _Registration:
 
     def register(self) -> Client:
         """Resolve, verify the proof, register. Raises OAuthError or FederationError."""
-        around = read_surroundings(get_resolver())
+        around = read_surroundings(get_resolver(), for_stranger=self.known is None)
         organization = self.known.organization if self.known else None
         candidate = prepare(self._resolve(around.resolver), Way.AUTOMATIC, around, organization)
-        keys = protocol_keys_of(candidate, around.resolver)
+        keys = protocol_keys_of(candidate, around)
         try:
-            verify_jwt(
-                self.proof.verifier, self.proof.jwt, keys, int(self.now.timestamp()), issuer=self.entity_id, audience=self.proof.audience
-            )
+            audience = self.proof.audience_for(self.known)
+            verify_jwt(self.proof.verifier, self.proof.jwt, keys, int(self.now.timestamp()), issuer=self.entity_id, audience=audience)
         except InvalidJwt as error:
             raise self.proof.refusal(error) from error
         return register(candidate, then=lambda client: client, now=self.now)
@@ -182,6 +192,19 @@ class _Registration:
         if "peer_trust_chain" in header:
             _check_peer_chain(header["peer_trust_chain"], found, resolver)
         return found if found.ok and found.entity_id == self.entity_id else None
+
+
+def check_chains_of(client: Client, header: Mapping[str, Any]) -> None:
+    """Refuse a request of a registered entity that brings a peer chain which does not fit its own (FED-AUT-20).
+
+    Its own chain is of no other use: the client is registered. Raises InvalidTrustChain.
+    """
+    if "peer_trust_chain" in header:
+        resolver = get_resolver()
+        found = resolver.resolve_supplied([entry for entry in header["trust_chain"] if isinstance(entry, str)], entity_types=())
+        if found.entity_id != client.client_id:
+            raise InvalidTrustChain("trust_chain is no valid chain of this entity.")
+        _check_peer_chain(header["peer_trust_chain"], found, resolver)
 
 
 def _check_peer_chain(peer: Sequence[Any], found: Resolution, resolver: Resolver) -> None:
@@ -216,8 +239,6 @@ def refresh_for_unknown_key(client: Client, *, now: datetime) -> Client:
 
     Returns the client as it is then.
     """
-    due = Q(forced_at=None) | Q(forced_at__lte=now - FORCED_REFRESH_EVERY)
-    if not FederationRecord.objects.filter(due, client=client).update(forced_at=now):
+    if force_check(client, now=now) is None:
         return client
-    check_client(FederationRecord.objects.select_related("client__organization").get(client=client), now=now)
     return Client.objects.select_related("organization").get(pk=client.pk)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import Q
 
 from federation.client_documents import Way
 from federation.core.resolution import FailureClass, Fixer, StepNumber
@@ -16,15 +17,18 @@ from federation.lookups import TrustNotEstablished, forget_lookup
 from federation.mark_entitlements import entitle_by_marks
 from federation.models import FederationRecord
 from federation.own_entity import own_entity_id
-from federation.registration import Candidate, Surroundings, prepare, read_surroundings, record_values
+from federation.registration import Candidate, Surroundings, note_replaced_keys, prepare, read_surroundings, record_values
 from federation.resolving import get_resolver
 from federation.scheduling import next_check_of_broken, next_look_in_doubt, next_retry
 from protocol.constants import TRUST_CHAIN_HEADER_LIMIT
-from protocol.errors import FederationError, MetadataRefused, StatementInvalid, TemporarilyUnavailable
+from protocol.errors import FederationError, MetadataRefused, StatementInvalid, TemporarilyUnavailable, TransitionRefused
 from protocol.jose import VerificationBudget
 from registry.actors import Actor, federation_entity
 from registry.lifecycle import confirm_trust, lose_trust
 from registry.models import Client
+from registry.transitions import DEVELOPER, OPERATOR, OWNER
+
+FORCED_CHECK_EVERY: Final = timedelta(seconds=30)
 
 
 class Outcome(Enum):
@@ -69,6 +73,29 @@ def check_client(record: FederationRecord, *, now: datetime) -> Outcome:
     """Look at one client's trust now, past all caches, and write what follows."""
     forget_lookup(record.entity_id)
     return settle(look_again(record, read_surroundings(get_resolver()), past_caches=True), now=now)
+
+
+def force_check(client: Client, *, now: datetime) -> Outcome | None:
+    """Look at a client's trust now; None, without a look, when somebody else forced one less than 30 seconds ago (threats.md F13)."""
+    due = Q(forced_at=None) | Q(forced_at__lte=now - FORCED_CHECK_EVERY)
+    if not FederationRecord.objects.filter(due, client=client).update(forced_at=now):
+        return None
+    return check_client(FederationRecord.objects.select_related("client__organization").get(client=client), now=now)
+
+
+def check_again(client: Client, actor: Actor, *, now: datetime) -> Outcome:
+    """Look at a client's trust now because a person asks for it. Raises TransitionRefused with reason permission, source, state or wait."""
+    if not actor.has_role(client.organization, OWNER, DEVELOPER, OPERATOR):
+        raise TransitionRefused("permission", "Only an owner or a developer may have the trust of an app checked.")
+    if not FederationRecord.objects.filter(client=client).exists():
+        raise TransitionRefused("source", "This app was not registered by a federation; there is no trust chain to check.")
+    if client.state == Client.State.CLOSED:
+        raise TransitionRefused("state", "This app is closed; its trust is not checked any more.")
+    outcome = force_check(client, now=now)
+    if outcome is None:
+        seconds = int(FORCED_CHECK_EVERY.total_seconds())
+        raise TransitionRefused("wait", f"It was checked less than {seconds} seconds ago; the result is below. Try again in a moment.")
+    return outcome
 
 
 def look_again(record: FederationRecord, around: Surroundings, *, past_caches: bool = False) -> Check:
@@ -117,6 +144,9 @@ def settle(check: Check, *, now: datetime) -> Outcome:
     with transaction.atomic():
         record = FederationRecord.objects.select_for_update(of=("self",)).select_related("client__organization").get(pk=check.record.pk)
         actor = federation_entity(record.entity_id)
+        if record.client.state == Client.State.CLOSED:  # since it was taken: what people closed is not looked at again
+            FederationRecord.objects.filter(pk=record.pk).update(next_check_at=None, lease="", leased_until=None)
+            return Outcome.UNCHANGED
         if check.candidate is not None:
             try:
                 with transaction.atomic():
@@ -144,30 +174,40 @@ def _refused_by_our_rules(record: FederationRecord, error: MetadataRefused) -> L
 
 
 def _confirm(record: FederationRecord, candidate: Candidate, actor: Actor, now: datetime) -> Outcome:
-    before, was_broken = record.client.metadata, record.client.trust == Client.Trust.BROKEN
+    before, was_lost = record.client.metadata, record.client.trust in (Client.Trust.SUSPECT, Client.Trust.BROKEN)
     trusted = candidate.trusted
     if record.registration_ends is not None:  # an explicit registration does not outlive its answer, whatever the chain says now
         trusted = type(trusted)(trusted.declared, trusted.document, min(trusted.expires_at, record.registration_ends))
     client, assessment = confirm_trust(record.client, actor, trusted, now=now)
+    note_replaced_keys(record, candidate.chain, actor)
     for name, value in record_values(candidate, assessment.decisions, now=now).items():
         setattr(record, name, value)
     record.save()
     entitle_by_marks(client, candidate.marks)
-    if was_broken:
+    if was_lost:
         return Outcome.REVIVED
     return Outcome.UNCHANGED if before == client.metadata else Outcome.UPDATED
 
 
 def _lose(record: FederationRecord, loss: Loss, actor: Actor, now: datetime) -> Outcome:
-    misses = record.misses + 1
+    misses = _count(record, loss)
     step, following = _what_follows(record, loss, misses, now)
     client = lose_trust(record.client, step, actor, reason=loss.reason)
     if client.trust == Client.Trust.BROKEN:
         following = next_check_of_broken(record.checked_at, now)
-    record.misses, record.failure, record.next_check_at = misses, loss.told, following
+    record.misses, record.next_check_at = misses, following
+    record.failure = {**loss.told, "at": int(now.timestamp())}
     record.lease, record.leased_until = "", None
     record.save(update_fields=["misses", "failure", "next_check_at", "lease", "leased_until"])
     return _AFTER_LOSS[step] if client.trust != Client.Trust.BROKEN else Outcome.BROKEN
+
+
+def _count(record: FederationRecord, loss: Loss) -> int:
+    """Return how many checks in a row did not confirm the trust; of a client in doubt, only those that found a sign that it is gone."""
+    if record.client.trust == Client.Trust.SUSPECT:
+        return record.misses + (loss.failure_class is not FailureClass.TRANSIENT)
+    first_sign = loss.failure_class is FailureClass.UNSIGNED_NEGATIVE and record.client.trust != Client.Trust.BROKEN
+    return 1 if first_sign else record.misses + 1
 
 
 def _what_follows(record: FederationRecord, loss: Loss, misses: int, now: datetime) -> tuple[str, datetime | None]:

@@ -85,7 +85,7 @@ def _check_nothing_emptied(declared: Mapping[str, Any], resolved: Mapping[str, A
         if declared.get(member) and not resolved.get(member):
             sentence = f"The federation's policy left nothing of {member}, and a default would allow more than it does."
             raise InvalidMetadata(sentence, members=(member,))
-        if member in resolved and resolved[member] in ([], ""):
+        if resolved.get(member) in ([], "") and declared.get(member) != resolved[member]:
             raise InvalidMetadata(f"{member} is empty after the federation's policy.", members=(member,))
 
 

@@ -118,6 +118,8 @@ def _check_free(entity_id: str, organization: Organization) -> None:
 def _check_challenge(claim: EntityClaim, actor: Actor, now: datetime) -> None:
     _check_owner(claim.organization, actor)
     _check_free(claim.entity_id, claim.organization)
+    if claim.proven_at is not None:
+        raise TransitionRefused("proven", "This entity is proven already; there is nothing left to do.")
     if not claim.challenge or claim.challenged_at + CHALLENGE_LIFETIME <= now:
         raise TransitionRefused("challenge", "The challenge is more than a week old, or used. Claim the entity again for a new one.")
 

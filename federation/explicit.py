@@ -57,6 +57,8 @@ def read_registration(body: bytes, media_type: str) -> RegistrationBody:
     header = statement.jwt.unverified_header
     if chain and "peer_trust_chain" in header:
         raise InvalidRequest("peer_trust_chain does not go with a chain as body.", members=("peer_trust_chain",))
+    if "peer_trust_chain" in header and _subject_of(header["peer_trust_chain"]) != own_entity_id():
+        raise InvalidTrustChain("peer_trust_chain does not begin at this server.", members=("peer_trust_chain",))
     chains = [chain, *(header[name] for name in ("trust_chain", "peer_trust_chain") if name in header)]
     return RegistrationBody(statement, frozenset(_end_of(found) for found in chains if found))
 
@@ -71,11 +73,20 @@ def _read_chain(body: bytes) -> list[str]:
     return chain
 
 
+def _subject_of(chain: object) -> str:
+    """Return whom a chain says that it is about (FED-EXP-14)."""
+    return _read_end(chain, 0).unverified_subject
+
+
 def _end_of(chain: object) -> str:
     """Return where a chain says that it ends. It is a hint, and is compared with the anchor that was reached (FED-EXP-24)."""
-    if not isinstance(chain, list) or not isinstance(chain[-1], str):
+    return _read_end(chain, -1).unverified_issuer
+
+
+def _read_end(chain: object, position: int) -> UnverifiedStatement:
+    if not isinstance(chain, list) or not chain or not isinstance(chain[position], str):
         raise InvalidTrustChain("A trust chain is an array of statements.")
-    return parse_entity_statement(chain[-1]).unverified_issuer
+    return parse_entity_statement(chain[position])
 
 
 def register_explicitly(posted: RegistrationBody, *, source: str, now: datetime) -> Registered:
@@ -91,7 +102,7 @@ def register_explicitly(posted: RegistrationBody, *, source: str, now: datetime)
     only_anchor = next(iter(posted.anchors), None)
 
     def work() -> Registered:
-        around = read_surroundings(get_resolver(only_anchor))
+        around = read_surroundings(get_resolver(only_anchor), for_stranger=True)
         resolution = around.resolver.resolve(configuration.subject, posted=configuration)
         _check_signer(resolution)
         candidate = prepare(resolution, Way.EXPLICIT, around)
@@ -100,7 +111,8 @@ def register_explicitly(posted: RegistrationBody, *, source: str, now: datetime)
     def find() -> Registered | None:  # each registration is one of its own: none is answered with another's
         return None
 
-    return look_up(configuration.subject, find, work, source=source, now=now)
+    # What fails here may have been sent by anybody in the entity's name: it is not held against the entity.
+    return look_up(configuration.subject, find, work, source=source, now=now, remembers=False)
 
 
 def _verify(statement: UnverifiedStatement, now: datetime) -> EntityConfiguration:

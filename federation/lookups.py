@@ -51,7 +51,9 @@ class TrustNotEstablished(InvalidTrustChain):
     def for_client(self) -> TrustNotEstablished:
         """Return the same with a code that an authorization server answers clients with (FED-AUT-35)."""
         if self.code not in _CODES_FOR_CLIENTS:
-            self.code, self.status = "invalid_trust_chain", 400  # type: ignore[misc]
+            self.code = "invalid_trust_chain"  # type: ignore[misc]
+        if self.status == 404:  # of federation endpoints (8.9); RFC 6749, 5.2 knows 400
+            self.status = 400  # type: ignore[misc]
         return self
 
 
@@ -79,16 +81,19 @@ def check_trust(resolution: Resolution) -> Resolution:
     return resolution
 
 
-def look_up(entity_id: str, find: Callable[[], Found | None], work: Callable[[], Found], *, source: str, now: datetime) -> Found:
+def look_up(
+    entity_id: str, find: Callable[[], Found | None], work: Callable[[], Found], *, source: str, now: datetime, remembers: bool = True
+) -> Found:
     """Return what `find` finds, or else what `work` makes of the entity, which one caller at a time does while the others wait.
 
+    Without `remembers` no failure is kept or held against the entity: it may be about what somebody sent in its name.
     Raises TooManyRequests beyond a budget, TrustNotEstablished for what failed a short while ago, and whatever `work` raises.
     """
     if source and lookups.count("source", network_of(source)) > LOOKUPS_PER_SOURCE:
         raise TooManyRequests("Your network asked for too many unknown entities; wait a minute.", retry_after=WINDOW_SECONDS)
     with _place():
         give_up = time.monotonic() + LEASE.total_seconds()
-        while (lease := _claim(entity_id, now)) is None:
+        while (lease := _claim(entity_id, now, remembers=remembers)) is None:
             if time.monotonic() > give_up:
                 raise TooManyRequests("This entity is being looked up; try again in a few seconds.", retry_after=5)
             time.sleep(LOOK_AGAIN_SECONDS)
@@ -97,10 +102,9 @@ def look_up(entity_id: str, find: Callable[[], Found | None], work: Callable[[],
         try:
             found = find()
             result = work() if found is None else found
-        except TrustNotEstablished as error:
-            _note_failure(entity_id, lease, error, now)
-            raise
-        except BaseException:
+        except BaseException as error:
+            if remembers and isinstance(error, TrustNotEstablished):
+                _note_failure(entity_id, lease, error, now)
             EntityLookup.objects.filter(entity_id=entity_id, lease=lease).update(lease="", leased_until=None)
             raise
         EntityLookup.objects.filter(entity_id=entity_id, lease=lease).delete()
@@ -118,20 +122,28 @@ def _place() -> Iterator[None]:
         _places.release()
 
 
-def _claim(entity_id: str, now: datetime) -> str | None:
+def _claim(entity_id: str, now: datetime, *, remembers: bool) -> str | None:
     """Return a lease on looking the entity up, or None while another has it. Raises what forbids to look."""
     row = EntityLookup.objects.filter(entity_id=entity_id).first()
-    if row is not None and row.refused_until is not None and row.refused_until > now:
-        raise TrustNotEstablished(kept=row.failure, retry_after=int((row.refused_until - now).total_seconds()) + 1)
     host = parse_entity_identifier(entity_id).host
-    recent = Q(host=host, started_at__gt=now - timedelta(seconds=WINDOW_SECONDS), misses__gt=0)
-    if EntityLookup.objects.filter(recent).exclude(entity_id=entity_id).count() >= FAILURES_PER_HOST:
-        raise TooManyRequests("Several entities of this host could not be resolved; wait a minute.", retry_after=WINDOW_SECONDS)
+    if remembers:
+        _check_failures(entity_id, row, host, now)
     if row is None:
         EntityLookup.objects.bulk_create([EntityLookup(entity_id=entity_id, host=host, started_at=now)], ignore_conflicts=True)
     lease = uuid.uuid4().hex
     free = EntityLookup.objects.filter(Q(leased_until=None) | Q(leased_until__lte=now), entity_id=entity_id)
+    if remembers:  # it may have failed since the row was read
+        free = free.filter(Q(refused_until=None) | Q(refused_until__lte=now))
     return lease if free.update(lease=lease, leased_until=now + LEASE, started_at=now) else None
+
+
+def _check_failures(entity_id: str, row: EntityLookup | None, host: str, now: datetime) -> None:
+    """Refuse to look up what failed a short while ago, or whose host did several times."""
+    if row is not None and row.refused_until is not None and row.refused_until > now:
+        raise TrustNotEstablished(kept=row.failure, retry_after=int((row.refused_until - now).total_seconds()) + 1)
+    recent = Q(host=host, started_at__gt=now - timedelta(seconds=WINDOW_SECONDS), misses__gt=0)
+    if EntityLookup.objects.filter(recent).exclude(entity_id=entity_id).count() >= FAILURES_PER_HOST:
+        raise TooManyRequests("Several entities of this host could not be resolved; wait a minute.", retry_after=WINDOW_SECONDS)
 
 
 def _note_failure(entity_id: str, lease: str, error: TrustNotEstablished, now: datetime) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -133,3 +134,13 @@ def entitle_by_marks(client: Client, review: MarkReview) -> None:
         Entitlement.objects.bulk_create(
             rows, update_conflicts=True, unique_fields=["client", "kind", "value", "because"], update_fields=["expires_at", "evidence"]
         )
+
+
+def entitle_by_new_rules(reviews: Sequence[tuple[Client, MarkReview]]) -> None:
+    """Make the entitlements of clients whose marks are as they were those of today's rules. One query where nothing differs."""
+    held: defaultdict[int, dict[tuple[str, str], datetime | None]] = defaultdict(dict)
+    for row in Entitlement.objects.filter(client__in=[client for client, _ in reviews], because=Entitlement.Because.MARK):
+        held[row.client_id][row.kind, row.value] = row.expires_at
+    for client, review in reviews:
+        if held[client.pk] != {key: end for key, (_, end) in review.grants().items()}:
+            entitle_by_marks(client, review)

@@ -109,6 +109,8 @@ def assign_request(request: RegistrationRequest, organization: Organization, act
     """Say whose the entity of a request is. It registers with its next try. Raises TransitionRefused with reason permission or state."""
     with transaction.atomic():
         row = _lock(request, actor)
+        if not actor.has_role(organization, REVIEWER, OPERATOR, SYSTEM):
+            raise TransitionRefused("permission", "You are a member of this organization; a colleague must decide this.")
         if organization.state != Organization.State.APPROVED:
             raise TransitionRefused("organization", "The organization must be approved first.")
         _end_other_claim(row.entity_id)
@@ -149,17 +151,24 @@ def _end_other_claim(entity_id: str) -> None:
         raise TransitionRefused("claimed", "An organization has proven meanwhile that this entity is its own.")
 
 
-def save_organization_rule(superior: str, organization: Organization, actor: Actor, *, now: datetime) -> OrganizationRule:
+def save_organization_rule(
+    superior: str, organization: Organization, actor: Actor, *, now: datetime, only_new: bool = False
+) -> OrganizationRule:
     """Say that everything below `superior` belongs to `organization`; clients that are registered keep theirs.
 
-    Raises TransitionRefused with reason permission, InvalidUrl for what is no entity identifier.
+    With `only_new` an existing rule stays as it is. Raises TransitionRefused with reason permission or duplicate, InvalidUrl for what is
+    no entity identifier.
     """
-    _check_operator(actor)
+    _check_operator(actor, organization)
     name = parse_entity_identifier(superior).text
     with transaction.atomic():
+        before = OrganizationRule.objects.select_related("organization").select_for_update(of=("self",)).filter(superior=name).first()
+        if before is not None and only_new:
+            raise TransitionRefused("duplicate", "There is a rule about this superior; its page is the place to change it.")
         values = {"organization": organization, "created_by": actor.user, "created_at": now}
         row, _ = OrganizationRule.objects.update_or_create(superior=name, defaults=values)
-        audit.record(actor, "organization_rule.saved", row, organization=organization)
+        whose = [before and before.organization.legal_name, organization.legal_name]
+        audit.record(actor, "organization_rule.saved", row, organization=organization, difference={"organization": whose})
         return row
 
 
@@ -171,6 +180,6 @@ def delete_organization_rule(rule: OrganizationRule, actor: Actor) -> None:
         rule.delete()
 
 
-def _check_operator(actor: Actor) -> None:
-    if not actor.has_role(None, OPERATOR, SYSTEM):
-        raise TransitionRefused("permission", "Only an operator may say whose entities are.")
+def _check_operator(actor: Actor, organization: Organization | None = None) -> None:
+    if not actor.has_role(organization, OPERATOR, SYSTEM):
+        raise TransitionRefused("permission", "Only an operator may say whose entities are, and not about an organization of their own.")

@@ -11,18 +11,22 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
+import structlog
 from django.db import IntegrityError, transaction
 
 from federation.client_documents import ClientDocument, Way, build_client_document
 from federation.core.protocol_keys import get_protocol_keys
 from federation.core.resolution import Resolution
 from federation.core.resolver import Resolver
+from federation.core.statements import parse_entity_statement
 from federation.core.trust_chains import TrustChain
+from federation.fetched_keys import keys_of_strangers
 from federation.lookups import check_trust
 from federation.mark_entitlements import MarkReview, entitle_by_marks, review_marks
-from federation.models import FederationRecord, TrustMarkRule
+from federation.models import FederationRecord, RegistrationRequest, TrustMarkRule
 from federation.organizations import OrganizationUnknown, organization_for, queue_entity
 from federation.scheduling import next_check
+from protocol.constants import TRUST_CHAIN_HEADER_LIMIT
 from protocol.errors import (
     AccessDenied,
     FetchError,
@@ -32,13 +36,16 @@ from protocol.errors import (
     TemporarilyUnavailable,
     TransitionRefused,
 )
-from protocol.jose import KeySet, VerificationBudget
+from protocol.jose import KeySet, VerificationBudget, parse_jwk_set
 from protocol.urls import fold_entity_identifier
+from registry import audit
 from registry.actors import Actor, federation_entity
 from registry.client_metadata.wire import error_for_findings
 from registry.lifecycle import Assessment, TrustedMetadata, confirm_trust, register_trusted_client
 from registry.models import Client, Organization, PolicyRecord
 from registry.registration_policy import Decision, RegistrationPolicy, merge_policy
+
+log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
 SOURCES: Final = {Way.AUTOMATIC: Client.Source.FEDERATION_AUTOMATIC, Way.EXPLICIT: Client.Source.FEDERATION_EXPLICIT}
@@ -74,6 +81,7 @@ class Surroundings:
     resolver: Resolver
     mark_rules: tuple[TrustMarkRule, ...]
     policies: Mapping[int | None, Mapping[str, Any]]
+    for_stranger: bool = False
 
     def policy_of(self, organization: Organization | None) -> RegistrationPolicy:
         """Return the registration policy for an organization, or for all."""
@@ -81,10 +89,10 @@ class Surroundings:
         return merge_policy(*(self.policies[owner] for owner in owners if owner in self.policies))
 
 
-def read_surroundings(resolver: Resolver) -> Surroundings:
-    """Return what is around a resolution. Two queries."""
+def read_surroundings(resolver: Resolver, *, for_stranger: bool = False) -> Surroundings:
+    """Return what is around a resolution; two queries. `for_stranger` says that anybody can make us do it, so keys are remembered."""
     policies: dict[int | None, Any] = dict(PolicyRecord.objects.values_list("organization_id", "values"))
-    return Surroundings(resolver, tuple(TrustMarkRule.objects.filter(is_enabled=True)), policies)
+    return Surroundings(resolver, tuple(TrustMarkRule.objects.filter(is_enabled=True)), policies, for_stranger)
 
 
 def prepare(resolution: Resolution, way: Way, around: Surroundings, organization: Organization | None = None) -> Candidate:
@@ -98,38 +106,44 @@ def prepare(resolution: Resolution, way: Way, around: Surroundings, organization
     document = build_client_document(resolution, way, default_scopes=around.policy_of(organization).federation_default_scopes)
     keys, decisions = None, document.decisions
     if "signed_jwks_uri" in document.document:
-        keys, decision = _take_signed_keys(document, chain, around.resolver)
+        keys, decision = _take_signed_keys(document, chain, around)
         decisions = (*decisions, decision)
     marks = review_marks(chain, around.resolver, around.mark_rules)
     return Candidate(resolution, chain, replace(document, decisions=decisions), keys, marks, way)
 
 
-def _take_signed_keys(document: ClientDocument, chain: TrustChain, resolver: Resolver) -> tuple[KeySet, Decision]:
+def _take_signed_keys(document: ClientDocument, chain: TrustChain, around: Surroundings) -> tuple[KeySet, Decision]:
     """Fetch the keys behind signed_jwks_uri and register them by value, since only a chain says who may sign them (FED-JWK-02 to -06)."""
     uri = document.document["signed_jwks_uri"]
-    keys = _fetch_keys({"signed_jwks_uri": uri}, chain, resolver)
+    keys = _fetch_keys({"signed_jwks_uri": uri}, chain, around)
     del document.document["signed_jwks_uri"]
     document.document["jwks"] = keys.public_jwks()
     sentence = "The signed keys were fetched and are registered by value; they are fetched again with every check."
     return keys, Decision("signed_jwks_uri", "replaced", uri, None, "federation.signed_keys", sentence)
 
 
-def _fetch_keys(metadata: Mapping[str, Any], chain: TrustChain, resolver: Resolver) -> KeySet:
-    subject, now, budget = chain.subject, int(resolver.clock()), VerificationBudget()
+def _fetch_keys(metadata: Mapping[str, Any], chain: TrustChain, around: Surroundings) -> KeySet:
+    subject, now, fetcher = chain.subject, int(around.resolver.clock()), around.resolver.fetcher
+
+    def fetch() -> KeySet:
+        return get_protocol_keys(metadata, subject.subject, subject.keys, fetcher, now=now, budget=VerificationBudget())
+
+    uri = metadata.get("signed_jwks_uri") or metadata.get("jwks_uri")
     try:
-        return get_protocol_keys(metadata, subject.subject, subject.keys, resolver.fetcher, now=now, budget=budget)
+        remembered = around.for_stranger and isinstance(uri, str) and "jwks" not in metadata
+        return keys_of_strangers.get((subject.subject, str(uri)), fetch) if remembered else fetch()
     except FetchError as error:
         raise TemporarilyUnavailable(f"The keys of the entity cannot be fetched: {error.description}", detail=error.detail) from error
     except InvalidKeySet as error:
         raise InvalidMetadata(f"The keys of the entity cannot be used: {error.description}", members=("jwks",)) from error
 
 
-def protocol_keys_of(candidate: Candidate, resolver: Resolver) -> KeySet:
+def protocol_keys_of(candidate: Candidate, around: Surroundings) -> KeySet:
     """Return the keys that the entity signs requests with: those of its resolved metadata, never its federation keys (FED-AUT-27).
 
     Raises InvalidMetadata, TemporarilyUnavailable.
     """
-    return candidate.keys or _fetch_keys(candidate.document.document, candidate.chain, resolver)
+    return candidate.keys or _fetch_keys(candidate.document.document, candidate.chain, around)
 
 
 def register(candidate: Candidate, *, then: Callable[[Client], Result], now: datetime) -> Result:
@@ -137,8 +151,9 @@ def register(candidate: Candidate, *, then: Callable[[Client], Result], now: dat
 
     Returns what `then` makes of it in the same transaction.
 
-    Raises AccessDenied when the organization or its limit refuses, OAuthError of RFC 7591 for metadata that our rules refuse; nothing is
-    half written. An entity without organization is kept for staff where its anchor's rule says so.
+    Raises AccessDenied when the organization or its limit refuses; for metadata that our rules refuse InvalidMetadata, or OAuthError of
+    RFC 7591 when it registers explicitly. Nothing is half written. An entity without organization is kept for staff where its anchor's
+    rule says so.
     """
     entity_id = candidate.chain.subject.subject
     actor = federation_entity(entity_id)
@@ -146,11 +161,14 @@ def register(candidate: Candidate, *, then: Callable[[Client], Result], now: dat
         with transaction.atomic():
             return then(_write(candidate, entity_id, actor, now))
     except OrganizationUnknown as error:
-        if error.for_staff:
-            queue_entity(candidate.resolution, actor, now=now)
+        if error.for_staff and queue_entity(candidate.resolution, actor, now=now).state == RegistrationRequest.State.DISMISSED:
+            raise OrganizationUnknown(for_staff=False) from error
         raise
     except MetadataRefused as error:
-        raise error_for_findings(error.findings) from error
+        refusal = error_for_findings(error.findings)
+        if candidate.way is Way.AUTOMATIC:  # an authorization server says invalid_metadata (FED-AUT-35)
+            raise InvalidMetadata(refusal.description, members=refusal.members) from error
+        raise refusal from error
     except TransitionRefused as error:
         raise AccessDenied(error.description, detail=error.reason) from error
     except IntegrityError:
@@ -186,13 +204,29 @@ def twin_digest(entity_id: str) -> str:
 def keep_record(client: Client, candidate: Candidate, assessment: Assessment, *, now: datetime) -> FederationRecord:
     """Keep the chain behind a client, what the rules changed, and its entitlements by trust marks, inside the caller's transaction."""
     values = record_values(candidate, assessment.decisions, now=now)
-    if candidate.way is Way.EXPLICIT:
-        values["registration_ends"] = as_time(candidate.chain.expires_at)
+    values["registration_ends"] = as_time(candidate.chain.expires_at) if candidate.way is Way.EXPLICIT else None
     entity_id = candidate.chain.subject.subject
+    known = FederationRecord.objects.select_related("client__organization").filter(client=client).first()
+    if known is not None:
+        note_replaced_keys(known, candidate.chain, federation_entity(entity_id))
     created = {**values, "entity_id": entity_id, "twin_digest": twin_digest(entity_id), "registered_at": now}
     record, _ = FederationRecord.objects.update_or_create(client=client, defaults=values, create_defaults=created)
     entitle_by_marks(client, candidate.marks)
     return record
+
+
+def note_replaced_keys(record: FederationRecord, chain: TrustChain, actor: Actor) -> None:
+    """Write to the trail and the log that an entity has none of the federation keys any more that it had at the last look (threats.md T10).
+
+    Its superiors vouch for the new ones, so it stays trusted; but a host that changed hands looks like this, and people should know.
+    """
+    if not record.statements:
+        return
+    before = parse_jwk_set(parse_entity_statement(record.statements[0], max_length=TRUST_CHAIN_HEADER_LIMIT).jwt.unverified_claims["jwks"])
+    if {key.thumbprint for key in before.keys}.isdisjoint(key.thumbprint for key in chain.subject.keys.keys):
+        kids = [[str(key.kid) for key in keys.keys] for keys in (before, chain.subject.keys)]
+        audit.record(actor, "entity.keys_replaced", record.client, organization=record.client.organization, difference={"kids": kids})
+        log.warning("entity_keys_replaced", entity_id=record.entity_id, before=kids[0], after=kids[1])
 
 
 def record_values(candidate: Candidate, local: Iterable[Decision], *, now: datetime) -> dict[str, Any]:

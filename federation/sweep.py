@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import groupby
 from typing import Final
 
 import structlog
@@ -22,6 +21,7 @@ from django.db.models import Q, QuerySet
 from federation.checking import Check, Loss, Outcome, look_again, settle
 from federation.core.resolution import FailureClass, Fixer, StepNumber
 from federation.core.statement_cache import MemoryStatementCache
+from federation.mark_entitlements import entitle_by_new_rules
 from federation.models import FederationRecord
 from federation.registration import Surroundings, as_time, read_surroundings, record_values
 from federation.resolving import get_resolver
@@ -50,6 +50,7 @@ class Sweep:
     clock: Clock
     report: Report = field(default=lambda record, outcome: None)
     outcomes: Counter[Outcome] = field(default_factory=Counter)
+    known_superiors: set[str] = field(default_factory=set)
     around: Surroundings = field(init=False)
     scopes: dict[str, ScopeRule] = field(init=False)
 
@@ -69,10 +70,11 @@ class Sweep:
         same: list[Check] = []
         with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
             for check in self._look(records, pool):
-                if self._is_unchanged(check):
+                outcome = self._settle(check)
+                if outcome is None:
                     same.append(check)
                 else:
-                    self._tell(check.record, settle(check, now=self.clock()))
+                    self._tell(check.record, outcome)
         write_unchanged(same, now=self.clock())
         for check in same:
             self._tell(check.record, Outcome.UNCHANGED)
@@ -82,10 +84,14 @@ class Sweep:
         self.report(record, outcome)
 
     def _look(self, records: list[FederationRecord], pool: ThreadPoolExecutor) -> Iterator[Check]:
-        for _, members in groupby(records, key=lambda record: record.superior):
-            first, *others = members
-            yield self._check(first)
-            yield from pool.map(self._check, others)
+        others = []
+        for record in records:
+            if record.superior in self.known_superiors:
+                others.append(record)
+            else:
+                self.known_superiors.add(record.superior)
+                yield self._check(record)
+        yield from pool.map(self._check, others)
 
     def _check(self, record: FederationRecord) -> Check:
         try:
@@ -93,6 +99,14 @@ class Sweep:
         except Exception:  # a fault of ours about one entity must not keep the others from being looked at (threats.md X20)
             log.exception("trust_check_failed", entity_id=record.entity_id)
             return Check(record, None, _our_fault(record))
+
+    def _settle(self, check: Check) -> Outcome | None:
+        """Write what follows from a check and return it; None for a client that is as it was, which is written in bulk."""
+        try:
+            return None if self._is_unchanged(check) else settle(check, now=self.clock())
+        except Exception:  # as above, for what is only met while it is written
+            log.exception("trust_check_failed", entity_id=check.record.entity_id)
+            return settle(Check(check.record, None, _our_fault(check.record)), now=self.clock())
 
     def _is_unchanged(self, check: Check) -> bool:
         record, candidate = check.record, check.candidate
@@ -122,10 +136,13 @@ def _our_fault(record: FederationRecord) -> Loss:
 
 
 def due_records(now: datetime) -> QuerySet[FederationRecord]:
-    """Return the records that should be looked at and that no sweep has taken, those below one superior side by side."""
+    """Return the records that should be looked at and that no sweep has taken, the longest due first.
+
+    Those below one superior are spread by their dates, so that no superior is asked about all of them at once (threats.md X18).
+    """
     free = Q(leased_until=None) | Q(leased_until__lte=now)
     due = FederationRecord.objects.filter(free, next_check_at__lte=now).exclude(client__state=Client.State.CLOSED)
-    return due.order_by("superior", "next_check_at", "pk")
+    return due.order_by("next_check_at", "pk")
 
 
 def claim_due(now: datetime, *, limit: int = CHUNK) -> list[FederationRecord]:
@@ -134,7 +151,7 @@ def claim_due(now: datetime, *, limit: int = CHUNK) -> list[FederationRecord]:
         lease = uuid.uuid4().hex
         if claim(FederationRecord.objects.filter(pk__in=numbers), lease, now):
             mine = FederationRecord.objects.filter(lease=lease).select_related("client__organization")
-            return list(mine.order_by("superior", "pk"))
+            return list(mine.order_by("next_check_at", "pk"))
     return []
 
 
@@ -145,8 +162,11 @@ def claim(records: QuerySet[FederationRecord], lease: str, now: datetime) -> int
 
 
 def write_unchanged(checks: Iterable[Check], *, now: datetime) -> None:
-    """Write down that these clients are as they were: until when trust lasts now, and when to look again. Two statements."""
-    records, ends = [], {}
+    """Write down that these clients are as they were: until when trust lasts now, and when to look again. Two statements.
+
+    A third asks what those with trust marks are entitled to: the rules about their marks may have changed.
+    """
+    records, ends, marked = [], {}, []
     for check in checks:
         if check.candidate is None:
             raise ValueError("an unchanged client has a candidate")
@@ -158,11 +178,15 @@ def write_unchanged(checks: Iterable[Check], *, now: datetime) -> None:
         end = as_time(check.candidate.chain.expires_at)
         ends[record.client_id] = min(end, record.registration_ends or end)
         records.append(record)
+        if check.candidate.marks.verdicts:
+            marked.append((record.client, check.candidate.marks))
     if not records:
         return
     with transaction.atomic():
         extend_trust(ends)
         FederationRecord.objects.bulk_create(records, update_conflicts=True, unique_fields=["id"], update_fields=WRITTEN)
+        if marked:
+            entitle_by_new_rules(marked)
 
 
 WRITTEN: Final = (

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from authserver.authorization.parameters import NAMES
 from authserver.client_authentication import keys_for
-from federation.automatic import is_registered_automatically
+from federation.automatic import check_chains_of, is_registered_automatically
 from protocol.constants import CLOCK_LEEWAY
 from protocol.errors import InvalidJwt, InvalidKeySet, InvalidRequest, InvalidRequestObject
 from protocol.jose import KeySet, UnverifiedJwt, parse_unverified, verify_jwt
@@ -51,6 +51,7 @@ def open_request_object(request: UnverifiedJwt, outside: Mapping[str, str], clie
         verified = verify_jwt(verifier, request, keys, int(now.timestamp()), issuer=client.client_id, audience=settings.ISSUER)
     except (InvalidJwt, InvalidKeySet) as error:
         raise InvalidRequestObject(f"request: {error.description}", detail=error.reason, members=("request",)) from error
+    check_chains_of(client, verified.header)
     _use_identifier(verified.claims, client)
     return {name: _as_text(name, verified.claims[name]) for name in verified.claims.keys() & NAMES}
 

@@ -17,6 +17,7 @@ from protocol.constants import REQUEST_URI_PREFIX
 from protocol.errors import (
     InvalidClient,
     InvalidRequest,
+    InvalidRequestObject,
     InvalidRequestUri,
     OAuthError,
     RequestUriNotSupported,
@@ -79,6 +80,9 @@ def _client_of(raw: Mapping[str, str], request: UnverifiedJwt | None, now: datet
     client_id = raw.get("client_id", "")
     if not client_id:
         raise InvalidRequest("The parameter client_id is missing.", members=("client_id",))
+    if request is not None and request.unverified_claims.get("client_id") != client_id:
+        # JAR-02, before anybody is looked for: else the developer would read of the claim iss.
+        raise InvalidRequestObject("request: its client_id is not the client_id that stands beside it.", members=("client_id",))
     proof = by_request_object(request) if request is not None else None
     client = client_authentication.find_client(client_id, Action.AUTHORIZE, proof=proof, source=source, now=now)
     if client is None or client.state == Client.State.CLOSED:

@@ -9,7 +9,8 @@ from typing import Final, NamedTuple, Protocol
 from federation.core.statements import EntityStatement, is_current
 
 DEFAULT_LIMIT: Final = 4096
-DEFAULT_MAX_AGE: Final = 3600
+# What a superior took back is believed no longer than this, in seconds (threats.md T13).
+DEFAULT_MAX_AGE: Final = 900
 
 
 class StatementKey(NamedTuple):

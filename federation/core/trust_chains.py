@@ -99,7 +99,8 @@ def link_chain(
         if lower.issuer != upper.subject:
             raise InvalidTrustChain("Two neighbouring statements of the chain do not fit together.")
         if not lower.is_signed_by(upper.keys, budget):
-            raise SignatureInvalid("superior_keys", f"{lower.issuer} signs with a key that {upper.issuer} does not vouch for.")
+            reason = "superior_keys" if lower is subject else "superior_keys_above"
+            raise SignatureInvalid(reason, f"{lower.issuer} signs with a key that {upper.issuer} does not vouch for.")
     if statements and statements[0].issuer not in subject.authority_hints:
         raise InvalidTrustChain(f"{subject.subject} does not name {statements[0].issuer} among its authority_hints.")
     for top in (statements[-1] if statements else subject, anchor_configuration):

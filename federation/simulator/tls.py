@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from federation.simulator.world import Fault, SimulatedFederation
+from federation.simulator.world import Fault, SimulatedEntity, SimulatedFederation
 from protocol.errors import FetchError
 from protocol.fetch import FetchConfig, FetchPurpose, Page, standard_request
 
@@ -99,6 +99,8 @@ class FederationServer(ThreadingHTTPServer):
         self.authority = authority
         self.port: int = self.server_address[1]
         self.stopped = threading.Event()
+        self._by_host: dict[str, list[SimulatedEntity]] = {}
+        self._sorted = 0
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.sni_callback = self._greet
 
@@ -117,13 +119,18 @@ class FederationServer(ThreadingHTTPServer):
 
     def _fault_of_host(self, host: str) -> Fault | None:
         """Return what is wrong with the connection to a host: before HTTP nobody knows which document is wanted."""
-        faults = [
-            fault
-            for entity_id, entity in tuple(self.federation.entities.items())
-            if urlsplit(entity_id).hostname == host
-            for fault in (entity.fault, entity.statement_fault)
-        ]
+        faults = [fault for entity in self._entities_of(host) for fault in (entity.fault, entity.statement_fault)]
         return next((fault for fault in faults if fault in (Fault.REFUSED, Fault.TLS, Fault.SLOW_HANDSHAKE)), None)
+
+    def _entities_of(self, host: str) -> list[SimulatedEntity]:
+        """Return the entities on a host; sorted anew when there are more, so that a large federation stays quick."""
+        known = self.federation.entities
+        if len(known) != self._sorted:
+            by_host: dict[str, list[SimulatedEntity]] = {}
+            for entity_id, entity in tuple(known.items()):
+                by_host.setdefault(urlsplit(entity_id).hostname or "", []).append(entity)
+            self._by_host, self._sorted = by_host, len(known)
+        return self._by_host.get(host, [])
 
     def _greet(self, connection: ssl.SSLObject, host: str | None, _context: ssl.SSLContext) -> int | None:
         """Choose the certificate for the name that the client asks for (RFC 6066, 3)."""

@@ -6,7 +6,9 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
+from secrets import token_hex
 from typing import Any, Final
 
 from django.db import IntegrityError, transaction
@@ -43,22 +45,18 @@ def create_organization(
     when the registration number is taken.
     """
     details = _read_details({"legal_name": legal_name, **values}, contacts)
-    try:
-        with transaction.atomic():
+    slug = _free_slug(details.values["legal_name"])
+    for name in (slug, f"{slug}-{token_hex(3)}"):  # another organization of this name may take the first one at the same time
+        with suppress(IntegrityError), transaction.atomic():
             organization = Organization.objects.create(
-                slug=_free_slug(details.values["legal_name"]),
-                is_operator=is_operator,
-                created_by=actor.user,
-                created_at=now,
-                **details.values,
+                slug=name, is_operator=is_operator, created_by=actor.user, created_at=now, **details.values
             )
             if owner is not None:
                 Membership.objects.create(organization=organization, user=owner, role=Membership.Role.OWNER)
             _write_contacts(organization, details.contacts)
             record_step(actor, "org.created", organization, organization)
             return organization
-    except IntegrityError:
-        raise _duplicate() from None
+    raise _duplicate()
 
 
 def _read_details(values: Mapping[str, Any], contacts: Mapping[str, str] | None) -> OrganizationDetails:

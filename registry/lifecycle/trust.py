@@ -86,7 +86,7 @@ def confirm_trust(
 def extend_trust(ends: Mapping[int, datetime]) -> None:
     """Write down, by primary key, until when trust lasts that was found unchanged. One statement for all of them."""
     rows = [Client(pk=pk, trust_expires_at=expires_at) for pk, expires_at in ends.items()]
-    Client.objects.filter(trust=Client.Trust.VALID).bulk_update(rows, ["trust_expires_at"])
+    Client.objects.filter(trust=Client.Trust.VALID).exclude(state=Client.State.CLOSED).bulk_update(rows, ["trust_expires_at"])
 
 
 def lose_trust(client: Client, step_name: str, actor: Actor, *, reason: str) -> Client:

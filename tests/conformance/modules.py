@@ -130,6 +130,33 @@ _FAPI2: Final[Mapping[str, Entry]] = {
 }
 FAPI2: Final[Mapping[str, Entry]] = {f"fapi2-security-profile-final-{name}": entry for name, entry in _FAPI2.items()}
 
+FEDERATION_PREFIX: Final = "openid-federation-automatic-client-registration-"
+_SIGNS_IN: Final = ("test_an_unknown_relying_party_registers_and_signs_a_person_in",)
+_IS_REFUSED: Final = ("test_a_wrong_request_registers_nobody_and_signs_nobody_in",)
+_FEDERATION: Final[Mapping[str, Entry]] = {
+    "with-jar-and-get": (*_SIGNS_IN, "test_statements_of_the_module_before_may_end_between_consent_and_token"),
+    "with-jar-and-post": _SIGNS_IN,
+    "with-par": _SIGNS_IN,
+    "with-jar-and-get-and-trust-chain": _SIGNS_IN,
+    "with-jar-and-post-and-trust-chain": _SIGNS_IN,
+    "with-par-and-trust-chain": _SIGNS_IN,
+    "with-jar-and-encrypted-request-object": "The suite skips it where metadata does not offer encryption of request objects.",
+    "invalid-client-id-in-request-object": _IS_REFUSED,
+    "invalid-client-id-in-query-parameters": _IS_REFUSED,
+    "invalid-signature-on-request-object": _IS_REFUSED,
+    "invalid-signature-with-other-keys-on-request-object": _IS_REFUSED,
+    "invalid-request-object-exp": _IS_REFUSED,
+    "invalid-request-object-iss": _IS_REFUSED,
+    "invalid-request-object-aud": _IS_REFUSED,
+    "invalid-request-object-sub": _IS_REFUSED,
+    "invalid-missing-request-object-jti": _IS_REFUSED,
+    "invalid-missing-request-object-exp": _IS_REFUSED,
+    "invalid-missing-request-object-iss": _IS_REFUSED,
+    "invalid-missing-request-object-aud": _IS_REFUSED,
+    "invalid-duplicate-request-object-jti": ("test_an_identifier_of_a_request_is_used_once",),
+}
+FEDERATION: Final[Mapping[str, Entry]] = {f"{FEDERATION_PREFIX}{name}": entry for name, entry in _FEDERATION.items()}
+
 
 class Plan(NamedTuple):
     """A plan of the suite: where its tests are, its modules, and how many it had."""
@@ -140,9 +167,11 @@ class Plan(NamedTuple):
 
 
 PLANS: Final = {
-    "oidcc-basic-certification-test-plan": Plan("test_basic", BASIC, 38),
-    "oidcc-config-certification-test-plan": Plan("test_config", CONFIG, 1),
-    "fapi2-security-profile-final-test-plan": Plan("test_fapi2", FAPI2, 62),
+    "oidcc-basic-certification-test-plan": Plan("conformance.test_basic", BASIC, 38),
+    "oidcc-config-certification-test-plan": Plan("conformance.test_config", CONFIG, 1),
+    "fapi2-security-profile-final-test-plan": Plan("conformance.test_fapi2", FAPI2, 62),
+    # Over TLS, with an anchor and a relying party that the server fetches from: run by make e2e.
+    "openid-federation-entity-joined-to-test-federation-op-test-plan": Plan("foreign.test_federation_conformance", FEDERATION, 20),
 }
 
 # Where the suite would pass a module with a warning, or would want in it what this server does not have.

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 import requests
 
 from tests.foreign.conftest import TlsServer
+from tests.foreign.loopback import session_on_loopback
 
 PASSWORD = "correct horse battery"
 CALLBACK = "https://app.lighthouse.example/callback"
@@ -54,18 +55,28 @@ def set_up_apps(server: TlsServer, documents: dict[str, Any], *, email: str, nam
     return dict(json.loads(server.manage("shell", "--verbosity", "0", "--command", SET_UP, stdin=json.dumps(given))))
 
 
+class ErrorPage(AssertionError):
+    """The server shows a person what is wrong."""
+
+    def __init__(self, page: requests.Response) -> None:
+        self.page = page
+        super().__init__(page.text)
+
+
 class Person:
     """Follows redirects inside the server, signs in and allows, until the server sends them to the app."""
 
     def __init__(self, server: TlsServer, email: str) -> None:
         self.issuer, self.email, self.asked = server.issuer, email, [""]
-        self.session = requests.Session()
-        self.session.verify, self.session.trust_env = str(server.ca_file), False
+        self.session = session_on_loopback(server.ca_file)
 
     def go(self, address: str) -> str:
-        """Open `address` and do what the pages ask; return the address outside the server where it ended."""
+        """Open `address` and do what the pages ask; return the address outside the server where it ended. Raises ErrorPage."""
+        return self.go_on(self.session.get(address, allow_redirects=False, timeout=30))
+
+    def go_on(self, answer: requests.Response) -> str:
+        """Do what an answer asks, as `go` does."""
         self.asked = []
-        answer = self.session.get(address, allow_redirects=False, timeout=30)
         for _ in range(12):
             if "Location" in answer.headers:
                 target = urljoin(answer.url, answer.headers["Location"])
@@ -77,7 +88,8 @@ class Person:
         raise AssertionError(f"The pages led nowhere: {self.asked}")
 
     def _answer_page(self, page: requests.Response) -> requests.Response:
-        assert page.status_code == 200, page.text
+        if page.status_code != 200:
+            raise ErrorPage(page)
         address, path = page.url, urlsplit(page.url).path
         self.asked.append(path)
         if path == "/accounts/login/":

@@ -11,6 +11,7 @@ from django.utils import timezone
 from federation.checking import Outcome
 from federation.models import FederationRecord
 from federation.sweep import CHUNK, Sweep, due_records
+from registry.models import Client
 
 BAR = 30
 TOLD = (Outcome.UPDATED, Outcome.REVIVED, Outcome.STALE, Outcome.SUSPECT, Outcome.BROKEN)
@@ -33,7 +34,7 @@ class Command(BaseCommand):
         sweep = Sweep(timezone.now, report=self._report)
         for start in range(0, len(numbers), CHUNK):
             chunk = FederationRecord.objects.filter(pk__in=numbers[start : start + CHUNK]).select_related("client__organization")
-            sweep.take(list(chunk.order_by("superior", "pk")))
+            sweep.take(list(chunk.order_by("pk")))
         if sys.stderr.isatty() and self.total:
             self.stderr.write("")
         counts = ", ".join(f"{count} {outcome.value}" for outcome, count in sweep.outcomes.items())
@@ -44,9 +45,9 @@ class Command(BaseCommand):
             raise CommandError("Name entities, or say --all, not both.")
         if not options["all"] and not options["entity_ids"]:
             return list(due_records(timezone.now()).values_list("pk", flat=True))
-        records = FederationRecord.objects.order_by("superior", "pk")
+        records = FederationRecord.objects.order_by("pk")
         if options["all"]:
-            return list(records.values_list("pk", flat=True))
+            return list(records.exclude(client__state=Client.State.CLOSED).values_list("pk", flat=True))
         known = dict(records.filter(entity_id__in=options["entity_ids"]).values_list("entity_id", "pk"))
         if unknown := [entity_id for entity_id in options["entity_ids"] if entity_id not in known]:
             raise CommandError(

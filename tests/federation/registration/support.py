@@ -18,6 +18,7 @@ from django.test import Client as Browser
 from federation import resolving
 from federation.core.issuing import build_jwks
 from federation.core.resolver import configuration_url
+from federation.fetched_keys import keys_of_strangers
 from federation.lookups import lookups
 from federation.models import EntityClaim, FederationRecord
 from federation.simulator import SimulatedFederation
@@ -196,6 +197,7 @@ class World:
     def forget(self) -> None:
         """Forget what this process has kept, as another process would not know it."""
         resolving.statement_cache.clear()
+        keys_of_strangers.clear()
         lookups.forget()
 
     @contextmanager
