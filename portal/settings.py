@@ -209,6 +209,7 @@ CELERY_BEAT_SCHEDULE = {
     "refresh-due-trust": {"task": "federation.tasks.refresh_due_trust", "schedule": 15.0},
     "purge-entity-lookups": {"task": "federation.tasks.purge_entity_lookups", "schedule": 3600.0},
     "check-own-trust": {"task": "authserver.tasks.check_own_trust", "schedule": 3600.0},
+    "send-due-notices": {"task": "portal.tasks.send_due_notices", "schedule": 60.0},
     "delete-dead-tokens": {"task": "authserver.tasks.delete_dead_tokens", "schedule": 300.0},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")

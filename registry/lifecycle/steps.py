@@ -11,6 +11,7 @@ from protocol.errors import TransitionRefused
 from registry import audit
 from registry.actors import Actor
 from registry.models import AuditEvent, Organization
+from registry.notices import write_notice
 from registry.signals import transition_committed
 from registry.transitions import Transition
 
@@ -38,7 +39,8 @@ def record_step(
     reason: str = "",
     difference: Mapping[str, Any] | None = None,
 ) -> AuditEvent:
-    """Write the audit row of a transition and tell listeners after commit."""
+    """Write the audit row of a transition, with the notice that it asks for, and tell listeners after commit."""
     row = audit.record(actor, event, subject, organization=organization, reason=reason, difference=difference)
+    write_notice(row)
     transaction.on_commit(lambda: transition_committed.send_robust(sender=type(subject), event=row, subject=subject))
     return row

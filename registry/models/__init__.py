@@ -4,6 +4,7 @@ from registry.models.audit import AuditEvent, AuditSeal
 from registry.models.changes import ChangeRequest
 from registry.models.clients import Client, ClientKeySet, ClientKeyUse, ClientSecret
 from registry.models.entitlements import Entitlement, Scope
+from registry.models.notices import Notice
 from registry.models.organizations import Contact, Invitation, Membership, Organization
 from registry.models.policies import PolicyRecord
 from registry.models.server import ServerSecret, SigningKey
@@ -22,6 +23,7 @@ __all__ = [
     "Entitlement",
     "Invitation",
     "Membership",
+    "Notice",
     "Organization",
     "PolicyRecord",
     "Scope",

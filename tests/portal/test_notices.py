@@ -13,13 +13,14 @@ from django.core.mail.backends.locmem import EmailBackend
 from django.db import transaction
 
 from portal.management.commands.run import load_demo_data_once
-from portal.notices import NOTICES
+from portal.notices import NOTICES, send_due_notices
 from registry.actors import person
 from registry.credentials import create_secret
 from registry.lifecycle import approve_change, change_client, change_organization, decide_change, register_client, request_go_live
-from registry.models import Client, Organization
-from registry.transitions import CHANGE_REQUEST, CLIENT, ORGANIZATION
-from tests.conftest import Cast, make_organization
+from registry.models import Client, Notice, Organization
+from registry.notices import NOTIFIED, claim_notice, due_notices
+from registry.transitions import CHANGE_REQUEST, CLIENT, ORGANIZATION, TRUST
+from tests.conftest import Cast, later, make_organization
 
 Commit = Callable[..., Any]
 
@@ -128,15 +129,37 @@ def test_nothing_is_mailed_about_what_was_rolled_back(cast: Cast, make_client: C
     assert len(mail.outbox) == 2
 
 
-def test_a_mail_server_that_is_away_costs_the_mail_only(cast: Cast, now: datetime, commit: Commit, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.threat("X21")
+def test_a_mail_server_that_is_away_costs_time_only(cast: Cast, now: datetime, commit: Commit, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(EmailBackend, "send_messages", refuse)
-    with commit():
+    mail.outbox.clear()
+    Notice.objects.update(sent_at=now)
+    with monkeypatch.context() as away, commit():
+        away.setattr(EmailBackend, "send_messages", refuse)
         change_organization(cast.organization, "suspend", cast.as_reviewer, now=now, reason="Abuse.")
+    with monkeypatch.context() as away:
+        away.setattr(EmailBackend, "send_messages", refuse)
+        Notice.objects.filter(sent_at=None).update(attempts=0)
+        change_organization(cast.organization, "reinstate", cast.as_reviewer, now=now)
     cast.organization.refresh_from_db()
-    assert cast.organization.state == Organization.State.SUSPENDED
+    assert cast.organization.state == Organization.State.APPROVED
+    assert send_due_notices(later(now, minutes=2)) == 2
+    assert [subject for subject, _ in sent()] == ["Lighthouse Travel is suspended", "Lighthouse Travel is reinstated"]
+    assert send_due_notices(later(now, minutes=20)) == 0
+
+
+@pytest.mark.threat("X06", "S05")
+def test_a_notice_is_sent_once_whoever_tries(cast: Cast, now: datetime) -> None:
+    change_organization(cast.organization, "suspend", cast.as_reviewer, now=now, reason="Abuse.")
+    one, other = (Notice.objects.order_by("pk").last() for _ in range(2))
+    assert one is not None
+    assert other is not None
+    assert claim_notice(one, now)
+    assert not claim_notice(other, now)
+    assert one.pk not in {notice.pk for notice in due_notices(now)}
+    assert due_notices(later(now, days=4)) == []
 
 
 @pytest.mark.threat("R16")
@@ -157,8 +180,9 @@ def test_no_mail_carries_a_secret(cast: Cast, make_client: Callable[..., Client]
 
 
 def test_every_notice_is_about_an_event_that_exists() -> None:
-    steps = {step.event for table in (ORGANIZATION, CLIENT, CHANGE_REQUEST) for step in table.values()}
-    assert set(NOTICES) <= steps | {"change.requested", "client.drafted"}
+    steps = {step.event for table in (ORGANIZATION, CLIENT, CHANGE_REQUEST, TRUST) for step in table.values()}
+    assert set(NOTICES) <= steps | {"change.requested", "client.drafted", "client.registered"}
+    assert set(NOTICES) == NOTIFIED
 
 
 @pytest.mark.django_db(transaction=True)
