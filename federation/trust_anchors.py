@@ -12,7 +12,7 @@ from django.db.models.functions import Cast
 from federation.core.trust_chains import TrustAnchor
 from federation.models import FederationRecord, RefusedEntity, TrustAnchorRecord
 from protocol.errors import TransitionRefused
-from protocol.jose import FEDERATION_ENTITY_KEYS, parse_jwk_set
+from protocol.jose import FEDERATION_ENTITY_KEYS, parse_jwk_set, parse_jwk_set_once
 from protocol.urls import parse_entity_identifier
 from registry import audit
 from registry.actors import Actor, federation_entity
@@ -98,13 +98,14 @@ def _told(row: TrustAnchorRecord) -> dict[str, Any]:
 def get_trust_anchors() -> tuple[list[TrustAnchor], tuple[datetime, ...]]:
     """Return the accepted trust anchors in order of preference, and when each of them was changed last. One query."""
     rows = list(TrustAnchorRecord.objects.filter(is_enabled=True))
-    anchors = [TrustAnchor(row.entity_id, parse_jwk_set(row.jwks, purpose=FEDERATION_ENTITY_KEYS)) for row in rows]
+    anchors = [TrustAnchor(row.entity_id, parse_jwk_set_once(row.jwks, purpose=FEDERATION_ENTITY_KEYS)) for row in rows]
     return anchors, tuple(row.changed_at for row in rows)
 
 
 def get_refused_entities() -> frozenset[str]:
-    """Return the entities through which no chain may go. One query."""
-    return frozenset(RefusedEntity.objects.values_list("entity_id", flat=True))
+    """Return the entities through which no chain may go, those too that were trust anchors. One query."""
+    former = TrustAnchorRecord.objects.filter(is_enabled=False).order_by().values_list("entity_id")
+    return frozenset(name for (name,) in RefusedEntity.objects.order_by().values_list("entity_id").union(former))
 
 
 def clients_depending_on(entity_id: str) -> list[Client]:

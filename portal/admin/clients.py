@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods
 
 from portal.admin.base import staff_actor
+from portal.admin.federation.records import federation_context
 from portal.admin.filters import OrganizationFilter
 from portal.admin.organizations import count_live_tokens
 from portal.admin.presentation import events_about, metadata_rows, timeline
@@ -147,6 +148,7 @@ class ClientAdmin(StepsAdmin):
             "secrets": secrets,
             "requests": subject.change_requests.select_related("reviewer").order_by("-submitted_at")[:10],
             "events": timeline(events_about(("client", str(subject.reference)))),
+            **federation_context(subject),
         }
 
     def _switches(self, request: HttpRequest, subject: Client) -> list[dict[str, Any]]:

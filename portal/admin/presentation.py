@@ -31,6 +31,11 @@ LABELS: Final = {
 _ORDER: Final = {name: position for position, name in enumerate(("client_name", *READERS))}
 
 
+def in_order(names: Iterable[str]) -> list[str]:
+    """Return names of members in the order of the specifications, those of other languages beside their own."""
+    return sorted(names, key=lambda name: (_ORDER.get(name.partition("#")[0], len(_ORDER)), name))
+
+
 @dataclass(frozen=True, slots=True)
 class MemberRow:
     """One member of metadata, before and after; the shape that components/diff_table.html reads."""
@@ -45,7 +50,7 @@ class MemberRow:
 
 def metadata_rows(before: Mapping[str, Any], after: Mapping[str, Any], because: Mapping[str, str] | None = None) -> list[MemberRow]:
     """Return every member of either document, in the order of the specifications, with `because` where it says why."""
-    names = sorted({*before, *after}, key=lambda name: (_ORDER.get(name.partition("#")[0], len(_ORDER)), name))
+    names = in_order({*before, *after})
     return [
         MemberRow(
             name,
@@ -110,9 +115,17 @@ EVENT_WORDS: Final = {
     "secret.created": "Secret made",
     "secret.ended": "Secret ended",
     "policy.changed": "Registration policy changed",
+    "trust_anchor.added": "Trust anchor accepted",
+    "trust_anchor.disabled": "Trust anchor trusted no more",
+    "trust_anchor.enabled": "Trust anchor trusted again",
+    "entity.refused": "Entity refused",
+    "entity.accepted_again": "Refusal taken back",
+    "registration_request.opened": "Waiting for an organization",
+    "registration_request.assigned": "Entity assigned",
+    "registration_request.dismissed": "Entity dismissed",
 }
-_GOOD: Final = ("approved", "activated", "reinstated")
-_BAD: Final = ("suspended", "rejected", "closed")
+_GOOD: Final = ("approved", "activated", "reinstated", "enabled", "assigned")
+_BAD: Final = ("suspended", "rejected", "closed", "disabled", "refused", "broken")
 _DETAIL_LIMIT: Final = 300
 
 

@@ -13,6 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from federation.models import RegistrationRequest
 from portal.admin.roles import may_act, may_read
 from registry.models import ChangeRequest, Membership, Organization, User
 
@@ -34,10 +35,11 @@ class Waiting:
 
 
 def queue_counts(user: User) -> dict[str, int]:
-    """Return how much waits, for the index. Two queries."""
+    """Return how much waits, for the index. Three queries."""
     if not may_read(user, "review"):
         return {}
     return {
+        "entities": RegistrationRequest.objects.filter(state=RegistrationRequest.State.OPEN).count(),
         "organizations": Organization.objects.filter(state=Organization.State.PENDING).count(),
         "changes": ChangeRequest.objects.filter(state=ChangeRequest.State.OPEN).count(),
     }

@@ -25,6 +25,8 @@ AREAS: Final = {
     "review": Area(_EVERYBODY, frozenset((_REVIEWER,))),
     "switches": Area(_EVERYBODY, frozenset((_REVIEWER, _OPERATOR))),
     "rules": Area(_EVERYBODY, frozenset((_OPERATOR,))),
+    "federation": Area(_EVERYBODY, frozenset((_OPERATOR,))),
+    "entities": Area(_EVERYBODY, frozenset((_REVIEWER, _OPERATOR))),
     "keys": Area(_NOT_REVIEWERS, frozenset((_OPERATOR,))),
     "people": Area(_NOT_REVIEWERS),
     "trail": Area(_NOT_REVIEWERS),

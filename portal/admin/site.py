@@ -22,6 +22,7 @@ View = Callable[..., HttpResponseBase]
 # How the index and the side bar group the pages.
 _GROUPS = (
     ("Partners", ("organization", "client", "changerequest", "membership", "invitation")),
+    ("Federation", ("registrationrequest", "trustanchorrecord", "refusedentity", "organizationrule", "trustmarkrule")),
     ("Rules", ("policyrecord", "scope")),
     ("Server", ("signingkey", "user", "auditevent")),
 )
@@ -81,9 +82,9 @@ class StaffSite(AdminSite):
         return urls
 
     def app_index(self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None) -> Any:
-        """Lead to the index: there is one application only."""
+        """Lead to the index, which shows every application."""
         del extra_context
-        if app_label != "registry":
+        if app_label not in {model._meta.app_label for model in self._registry}:
             return self.catch_all_view(request, app_label)
         return redirect("admin:index")
 

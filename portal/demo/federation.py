@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import secrets
 from collections.abc import Callable
 from typing import Any, Final, Protocol
@@ -22,8 +21,8 @@ from federation.models import FederationRecord, TrustAnchorRecord
 from federation.resolving import get_resolver, statement_cache
 from federation.simulator import SimulatedFederation, SimulatedRelyingParty
 from federation.trust_anchors import add_trust_anchor
-from protocol.jose import issue_jwt
-from protocol.jose.purposes import ENTITY_CLAIM_TYP
+from protocol.jose import issue_jwt, parse_unverified
+from protocol.jose.purposes import ENTITY_CLAIM_TYP, ID_TOKEN
 from registry.actors import COMMAND_LINE, person
 from registry.models import Client, Organization, User
 
@@ -120,7 +119,7 @@ class Chapter:
         parameters = {"grant_type": "authorization_code", "code": told["code"], "redirect_uri": CALLBACK, "code_verifier": self.verifier}
         status, tokens = self.story.post("/oauth/token", {**parameters, **self.lighthouse.authentication()})
         self.expect(status == 200, tokens)
-        claims = json.loads(base64.urlsafe_b64decode(tokens["id_token"].split(".")[1] + "=="))
+        claims = parse_unverified(tokens["id_token"], max_length=ID_TOKEN.max_length).unverified_claims
         self.expect(claims["aud"] == LIGHTHOUSE, claims)
         return f"sub {claims['sub'][:8]}…, aud {claims['aud']}, org_id {claims['org_id']}, scope {tokens['scope']}"
 

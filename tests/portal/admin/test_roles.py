@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,7 @@ from django.contrib import admin
 from django.test import Client as Browser
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
+from federation.models import OrganizationRule, RefusedEntity, TrustMarkRule
 from portal.admin import staff_site
 from protocol.jose import generate_private_key
 from registry.actors import COMMAND_LINE, person
@@ -22,6 +24,7 @@ from registry.models import AuditEvent, Client, Membership, Organization, Policy
 from registry.models.users import StaffRole
 from registry.signing_keys import rotate_signing_key
 from tests.conftest import Cast
+from tests.portal.admin.conftest import Federated
 
 ROLES = ("reviewer", "operator", "auditor", "administrator", "partner", "anonymous")
 EVERYBODY, READERS, REVIEW, OPERATE = "roaA", "oaA", "rA", "oA"
@@ -40,6 +43,7 @@ class Expected:
     data: dict[str, Any] | None = None
 
 
+KEYS = json.dumps({"keys": [generate_private_key("ES256").public_jwk()]})
 STEP = Expected(REVIEW, REVIEW, "client.suspended", {"reason": "Because."})
 EXPECTED: dict[str, Expected] = {
     "index": Expected(EVERYBODY),
@@ -70,6 +74,39 @@ EXPECTED: dict[str, Expected] = {
     "registry_policyrecord_change": Expected(EVERYBODY),
     "registry_policyrecord_all": Expected(EVERYBODY, OPERATE, "policy.changed", {"policy": 30}),
     "registry_policyrecord_organization": Expected(EVERYBODY, OPERATE, "policy.changed", {"policy": 31}),
+    "federation_trustanchorrecord_changelist": Expected(EVERYBODY),
+    "federation_trustanchorrecord_add": Expected(
+        OPERATE, OPERATE, "trust_anchor.added", {"entity_id": "https://new.example", "jwks": KEYS, "organizations": "match"}
+    ),
+    "federation_trustanchorrecord_change": Expected(
+        EVERYBODY, OPERATE, "trust_anchor.changed", {"organizations": "match", "position": 3, "jwks": KEYS}
+    ),
+    "federation_trustanchorrecord_distrust": Expected(OPERATE, OPERATE, "trust_anchor.disabled", {"reason": "Because."}),
+    "federation_trustanchorrecord_trust_again": Expected(OPERATE, OPERATE, "trust_anchor.enabled"),
+    "federation_refusedentity_changelist": Expected(EVERYBODY),
+    "federation_refusedentity_add": Expected(
+        OPERATE, OPERATE, "entity.refused", {"entity_id": "https://bad.example", "reason": "Because."}
+    ),
+    "federation_refusedentity_change": Expected(EVERYBODY),
+    "federation_refusedentity_take_back": Expected(OPERATE, OPERATE, "entity.accepted_again"),
+    "federation_organizationrule_changelist": Expected(EVERYBODY),
+    "federation_organizationrule_add": Expected(
+        OPERATE, OPERATE, "organization_rule.saved", {"superior": "https://sector.example", "organization": "lighthouse-travel"}
+    ),
+    "federation_organizationrule_change": Expected(EVERYBODY, OPERATE, "organization_rule.saved", {"organization": "lighthouse-travel"}),
+    "federation_organizationrule_remove": Expected(OPERATE, OPERATE, "organization_rule.deleted"),
+    "federation_registrationrequest_changelist": Expected(EVERYBODY),
+    "federation_registrationrequest_change": Expected(EVERYBODY),
+    "federation_registrationrequest_assign": Expected("roA", "roA", "registration_request.assigned", {"organization": "lighthouse-travel"}),
+    "federation_registrationrequest_dismiss": Expected("roA", "roA", "registration_request.dismissed", {"reason": "Because."}),
+    "federation_trustmarkrule_changelist": Expected(EVERYBODY),
+    "federation_trustmarkrule_add": Expected(
+        OPERATE, OPERATE, "trust_mark_rule.added", {"trust_mark_type": "https://marks.example/new", "scopes": ["bookings.read"]}
+    ),
+    "federation_trustmarkrule_change": Expected(
+        EVERYBODY, OPERATE, "trust_mark_rule.changed", {"trust_mark_type": "https://marks.example/other", "is_enabled": "on"}
+    ),
+    "federation_trustmarkrule_remove": Expected(OPERATE, OPERATE, "trust_mark_rule.deleted"),
     "registry_scope_changelist": Expected(EVERYBODY),
     "registry_scope_add": Expected(OPERATE, OPERATE, "scope.created", {"name": "new.scope", "title": "New"}),
     "registry_scope_change": Expected(EVERYBODY, OPERATE, "scope.updated", {"title": "Other words"}),
@@ -100,7 +137,7 @@ def url_names() -> Iterator[str | None]:
 
 
 @pytest.fixture
-def world(cast: Cast, app: Client, go_live: Any, administrator: User, now: datetime) -> dict[str, str]:
+def world(cast: Cast, app: Client, go_live: Any, administrator: User, federated: Federated, now: datetime) -> dict[str, str]:
     """One row of everything, and the address of every URL."""
     rotate_signing_key("protocol", "ES256", COMMAND_LINE, now=now)
     invitation = invite(cast.organization, person(cast.owner), email="new@lighthouse.example", role="viewer", now=now).row
@@ -131,6 +168,17 @@ def world(cast: Cast, app: Client, go_live: Any, administrator: User, now: datet
     }
     for model, number in numbers.items():
         special[f"registry_{model}_change"] = (number,)
+    rows = {
+        "trustanchorrecord": federated.anchor,
+        "refusedentity": RefusedEntity.objects.create(entity_id="https://refused.example", reason="Because."),
+        "organizationrule": OrganizationRule.objects.create(superior="https://harbour.example", organization=organization),
+        "registrationrequest": federated.request,
+        "trustmarkrule": TrustMarkRule.objects.create(trust_mark_type="https://marks.example/certified", scopes=["bookings.read"]),
+    }
+    for name in EXPECTED:
+        room, model, what = name.split("_", 2) if name.startswith("federation_") else ("", "", "")
+        if room and what not in ("changelist", "add"):
+            special[name] = (federated.former.pk if what == "trust_again" else rows[model].pk,)
     return {name: reverse(f"staff:{name}", args=special.get(name, ())) for name in EXPECTED} | {"kid": kid.kid}
 
 
@@ -202,6 +250,8 @@ def test_every_post_that_changes_something_writes_one_event_for_those_who_may_an
     browsers[allowed[0]].post(world[name], data)
     new = list(AuditEvent.objects.order_by("id").values_list("event", "actor_kind")[before:])
     assert (expected.event, "staff") in new
+    if name.startswith("federation_"):
+        assert [event for event, kind in new if kind == "staff"] == [expected.event]
 
 
 @pytest.mark.parametrize("name", [name for name, expected in EXPECTED.items() if not expected.event])
@@ -219,7 +269,7 @@ def test_nothing_can_be_added_or_deleted_but_by_the_services(world: dict[str, st
     for model_admin in staff_site._registry.values():
         assert model_admin.actions is None
         for what in ("delete", "history"):
-            assert f"{model_admin.opts.model_name}_{what}" not in {str(name) for name in url_names()}
+            assert f"{model_admin.opts.app_label}_{model_admin.opts.model_name}_{what}" not in {str(name) for name in url_names()}
 
 
 @pytest.mark.parametrize("role", [*StaffRole.values, "administrator"])
@@ -269,8 +319,8 @@ def test_djangos_default_admin_site_is_not_mounted() -> None:
     assert set(get_resolver().app_dict["admin"]) == {"staff"}
 
 
-def test_the_registered_models_are_the_registrys_own() -> None:
-    assert {model._meta.app_label for model in staff_site._registry} == {"registry"}
+def test_the_registered_models_are_the_registrys_and_the_federations_own() -> None:
+    assert {model._meta.app_label for model in staff_site._registry} == {"registry", "federation"}
 
 
 def test_a_person_who_is_no_longer_staff_is_out_at_once(cast: Cast, browsers: dict[str, Browser], world: dict[str, str]) -> None:
@@ -281,6 +331,8 @@ def test_a_person_who_is_no_longer_staff_is_out_at_once(cast: Cast, browsers: di
 def test_rows_that_do_not_exist_are_not_found(browsers: dict[str, Browser]) -> None:
     for name in ("organization", "client", "changerequest", "scope", "user"):
         assert browsers["administrator"].get(reverse(f"staff:registry_{name}_change", args=(99999,))).status_code == 404
+    for name in ("trustanchorrecord", "refusedentity", "organizationrule", "registrationrequest", "trustmarkrule"):
+        assert browsers["administrator"].get(reverse(f"staff:federation_{name}_change", args=(99999,))).status_code == 404
     assert browsers["administrator"].get("/staff/nothing/here/").status_code == 404
 
 

@@ -1,0 +1,229 @@
+"""Whose an entity is: rules of staff, and entities that wait for an organization."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Case, QuerySet, Value, When
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern
+from django.utils import timezone
+from django.utils.html import format_html
+
+from federation.models import OrganizationRule, RegistrationRequest
+from federation.organizations import assign_request, delete_organization_rule, dismiss_request, save_organization_rule
+from portal.admin.base import Crumb, staff_actor
+from portal.admin.federation.pages import FederationAdmin, OrganizationField, ReasonForm, Refused, entity_field, show_refusal
+from portal.admin.presentation import LABELS, events_about, plain, timeline
+from portal.admin.rules import disable_unless
+from portal.admin.site import staff_site
+from portal.templatetags.portal import state_badge, when
+from protocol.errors import InvalidUrl
+
+
+class RuleForm(forms.Form):
+    """Everything below a superior belongs to an organization; the superior of a rule is final."""
+
+    superior = entity_field("Superior", "Everything whose trust chain goes through it is meant; the nearest superior with a rule decides.")
+    organization = OrganizationField()
+
+    def __init__(self, *args: Any, is_new: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not is_new:
+            del self.fields["superior"]
+
+
+@admin.register(OrganizationRule, site=staff_site)
+class OrganizationRuleAdmin(FederationAdmin):
+    """Rules that say whose the entities below a superior are."""
+
+    label = "Organization rules"
+    list_display = ("superior", "organization", "created_by", "created_at")
+    list_select_related = ("organization", "created_by")
+    search_fields = ("superior", "organization__legal_name", "organization__slug")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[OrganizationRule]:
+        """Load whose rule it is."""
+        return super().get_queryset(request).select_related("organization", "created_by")
+
+    def more_urls(self) -> list[URLPattern]:
+        """Add the forms."""
+        return [
+            self.route("new/", self.rule_view, "add"),
+            self.route("<int:pk>/", self.rule_view, "change"),
+            self.route("<int:pk>/remove/", self.remove_view, "remove"),
+        ]
+
+    def tools(self, request: HttpRequest) -> tuple[Crumb, ...]:
+        """Link the form of a new rule."""
+        return (("Add a rule", self.url_to("add")),) if self.may_act(request) else ()
+
+    def rule_view(self, request: HttpRequest, pk: int | None = None) -> HttpResponse:
+        """Show a rule, and save it."""
+        if pk is None or request.method == "POST":
+            self.require_acting(request)
+        rule: OrganizationRule | None = self.get_subject(request, pk) if pk is not None else None
+        initial = {"organization": rule.organization.slug} if rule else None
+        form = RuleForm(request.POST if request.method == "POST" else None, is_new=rule is None, initial=initial)
+        if form.is_valid() and self._save(request, rule, form):
+            return redirect(self.url_to("changelist"))
+        disable_unless(self.may_act(request), form)
+        context = {
+            "form": form,
+            "may_act": self.may_act(request),
+            "rule": rule,
+            "text": "Apps that are registered keep their organization; a rule counts for entities that register from now on.",
+            "remove_url": self.url_to("remove", pk) if rule and self.may_act(request) else "",
+            "events": timeline(events_about(("organizationrule", str(pk)))) if rule else [],
+        }
+        return self.page(request, "admin/staff/federation_rule.html", str(rule) if rule else "Add a rule", **context)
+
+    def _save(self, request: HttpRequest, rule: OrganizationRule | None, form: RuleForm) -> bool:
+        superior = rule.superior if rule else form.cleaned_data["superior"]
+        organization = form.cleaned_data["organization"]
+        try:
+            save_organization_rule(superior, organization, staff_actor(request), now=timezone.now(), only_new=rule is None)
+        except Refused as error:
+            show_refusal(form, error, {InvalidUrl: "superior", "duplicate": "superior", "permission": "organization"})
+            return False
+        messages.success(request, f"Saved. What registers below {superior} from now on belongs to {organization}.")
+        return True
+
+    def remove_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Ask, and forget a rule."""
+        rule: OrganizationRule = self.get_subject(request, pk)
+
+        def change() -> str:
+            delete_organization_rule(rule, staff_actor(request))
+            return "The rule is removed."
+
+        text = "Apps that are registered keep their organization. What registers from now on gets one by the rule of its trust anchor."
+        page = {"title": "Remove the rule", "text": text, "button": "Remove it", "then": self.url_to("changelist")}
+        return self.confirm(request, rule, change, **page)
+
+
+class AssignForm(forms.Form):
+    """Whose an entity is."""
+
+    organization = OrganizationField()
+
+
+_STATES: Final = {
+    RegistrationRequest.State.OPEN: "pending",
+    RegistrationRequest.State.ASSIGNED: "approved",
+    RegistrationRequest.State.DISMISSED: "closed",
+}
+
+
+@admin.register(RegistrationRequest, site=staff_site)
+class RegistrationRequestAdmin(FederationAdmin):
+    """Entities that are trusted and belong to nobody yet."""
+
+    label = "Unassigned entities"
+    area = "entities"
+    list_display = ("shown_entity", "shown_state", "attempts", "shown_last")
+    list_filter = ("state",)
+    search_fields = ("entity_id", "name")
+    search_help_text = "Entity identifier, or what the entity calls itself"
+    ordering = (Case(When(state=RegistrationRequest.State.OPEN, then=Value(0)), default=Value(1)), "-last_seen_at")
+
+    @admin.display(description="Entity", ordering="entity_id")
+    def shown_entity(self, subject: RegistrationRequest) -> Any:
+        """Return the identifier and the name that the entity gives itself."""
+        return format_html('{}<span class="sub">{}</span>', subject.entity_id, subject.name or "without name")
+
+    @admin.display(description="State", ordering="state")
+    def shown_state(self, subject: RegistrationRequest) -> Any:
+        """Return the state as badge."""
+        return request_badge(subject)
+
+    @admin.display(description="Last seen", ordering="last_seen_at")
+    def shown_last(self, subject: RegistrationRequest) -> Any:
+        """Return when it last tried."""
+        return when(subject.last_seen_at)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[RegistrationRequest]:
+        """Load who decided; a list needs no statements."""
+        return super().get_queryset(request).select_related("organization", "decided_by").defer("statements")
+
+    def more_urls(self) -> list[URLPattern]:
+        """Add the two decisions."""
+        return [
+            self.route("<int:pk>/assign/", self.assign_view, "assign", guarded=False),
+            self.route("<int:pk>/dismiss/", self.dismiss_view, "dismiss", guarded=False),
+        ]
+
+    def object_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Show everything that helps to decide, and both forms."""
+        return self._show(request, self.get_subject(request, pk), AssignForm(), dismiss_form())
+
+    def assign_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Say whose the entity is."""
+        subject: RegistrationRequest = self.get_subject(request, pk)
+        self.require_acting(request)
+        form = AssignForm(request.POST if request.method == "POST" else None)
+        if form.is_valid():
+            organization = form.cleaned_data["organization"]
+            try:
+                assign_request(subject, organization, staff_actor(request), now=timezone.now())
+            except Refused as error:
+                show_refusal(form, error, {"organization": "organization", "permission": "organization"})
+            else:
+                messages.success(request, f"It belongs to {organization} now, and registers with its next try.")
+                return redirect(self.url_to("change", pk))
+        return self._show(request, subject, form, dismiss_form())
+
+    def dismiss_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Leave the entity outside."""
+        subject: RegistrationRequest = self.get_subject(request, pk)
+        self.require_acting(request)
+        form = dismiss_form(request.POST if request.method == "POST" else None)
+        if form.is_valid():
+            try:
+                dismiss_request(subject, staff_actor(request), now=timezone.now(), reason=form.cleaned_data["reason"])
+            except Refused as error:
+                show_refusal(form, error, {"reason_missing": "reason"})
+            else:
+                messages.success(request, "It stays outside. It can still be assigned later.")
+                return redirect(self.url_to("change", pk))
+        return self._show(request, subject, AssignForm(), form)
+
+    def _show(self, request: HttpRequest, subject: RegistrationRequest, assign: forms.Form, dismiss: forms.Form) -> HttpResponse:
+        is_decided = subject.state == RegistrationRequest.State.ASSIGNED
+        context = {
+            "subject": subject,
+            "state": request_badge(subject),
+            "metadata": [(entity_type, members(values)) for entity_type, values in subject.resolved_metadata.items()],
+            "forms": () if is_decided or not self.may_act(request) else self._forms(subject, assign, dismiss),
+            "errors": next((form for form in (assign, dismiss) if form.errors), None),
+            "is_decided": is_decided,
+            "events": timeline(events_about(("registrationrequest", str(subject.pk)))),
+        }
+        return self.page(request, "admin/staff/registration_request.html", str(subject), **context)
+
+    def _forms(self, subject: RegistrationRequest, assign: forms.Form, dismiss: forms.Form) -> tuple[dict[str, Any], ...]:
+        is_dismissed = subject.state == RegistrationRequest.State.DISMISSED
+        return (
+            {"form": assign, "url": self.url_to("assign", subject.pk), "button": "Assign it", "is_primary": True},
+            *(() if is_dismissed else ({"form": dismiss, "url": self.url_to("dismiss", subject.pk), "button": "Dismiss it"},)),
+        )
+
+
+def dismiss_form(data: Any = None) -> ReasonForm:
+    """Return the form that asks why an entity stays outside."""
+    return ReasonForm(data, readers="Colleagues read these words.")
+
+
+def request_badge(subject: RegistrationRequest) -> Any:
+    """Return the state of a request as badge."""
+    return state_badge(_STATES[RegistrationRequest.State(subject.state)], subject.get_state_display())
+
+
+def members(values: Any) -> list[tuple[str, str, str]]:
+    """Return label, name and value of the members of metadata; what is no metadata has none."""
+    found = values.items() if isinstance(values, Mapping) else ()
+    return [(LABELS.get(name, name.replace("_", " ").capitalize()), name, plain(value)) for name, value in found]

@@ -1,0 +1,156 @@
+"""What trust marks entitle to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern
+from django.utils import timezone
+
+from federation.models import TrustAnchorRecord, TrustMarkRule
+from federation.trust_mark_rules import EDITABLE, delete_trust_mark_rule, save_trust_mark_rule
+from portal.admin.base import Crumb, staff_actor
+from portal.admin.federation.pages import URL_ATTRIBUTES, FederationAdmin, Refused, show_refusal
+from portal.admin.presentation import events_about, timeline
+from portal.admin.rules import disable_unless
+from portal.admin.site import staff_site
+from portal.templatetags.portal import state_badge
+from protocol.constants import CLIENT_ID_LIMIT
+from registry.client_metadata.fields import GRANT_TYPES
+from registry.models import Scope
+
+ISSUERS_LIMIT = 20 * (CLIENT_ID_LIMIT + 1)
+COUNTS_FROM = "It counts from each app's next check, which is due now; manage.py refresh_trust makes it at once."
+
+
+class MarkRuleForm(forms.Form):
+    """A rule about a trust mark. It decides nothing; the service says what is wrong with the values."""
+
+    trust_mark_type = forms.CharField(
+        label="Trust mark type",
+        max_length=CLIENT_ID_LIMIT,
+        widget=forms.TextInput(attrs=URL_ATTRIBUTES),
+        help_text="Its identifier, such as https://federation.example/marks/certified",
+    )
+    anchor = forms.ChoiceField(label="Trust anchor", required=False, help_text="Apps below other trust anchors get nothing by it.")
+    issuers = forms.CharField(
+        label="Issuers",
+        required=False,
+        max_length=ISSUERS_LIMIT,
+        widget=forms.Textarea(attrs={"rows": 3, "class": "mono", "spellcheck": "false"}),
+        help_text="Entity identifiers, one a line. Empty means all that the trust anchor lets issue it.",
+    )
+    scopes = forms.MultipleChoiceField(
+        label="Scopes",
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="What its bearer may be granted while the mark is valid, sensitive scopes without a reviewer.",
+    )
+    grant_types = forms.MultipleChoiceField(
+        label="Grants",
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        choices=[(name, name) for name in GRANT_TYPES],
+        help_text="Grants that the registration policy gives to bearers of a trust mark only.",
+    )
+    is_enabled = forms.BooleanField(label="In force", required=False, initial=True)
+
+    def __init__(self, *args: Any, rule: TrustMarkRule | None, **kwargs: Any) -> None:
+        if rule:
+            kwargs["initial"] = {**{name: getattr(rule, name) for name in EDITABLE}, "issuers": "\n".join(rule.issuers)}
+        super().__init__(*args, **kwargs)
+        anchors = list(TrustAnchorRecord.objects.values_list("entity_id", flat=True))
+        named = dict.fromkeys((*anchors, *((rule.anchor,) if rule and rule.anchor else ())))
+        self.fields["anchor"].choices = [("", "Every accepted one"), *((name, name) for name in named)]  # type: ignore[attr-defined]
+        held = rule.scopes if rule else []
+        offered = [scope for scope in Scope.objects.all() if not scope.is_retired or scope.name in held]
+        known = {scope.name for scope in offered}
+        gone = [(name, f"{name} (no longer a scope of this server)") for name in held if name not in known]
+        self.fields["scopes"].choices = [*((scope.name, _words(scope)) for scope in offered), *gone]  # type: ignore[attr-defined]
+
+    def clean_issuers(self) -> list[str]:
+        """Return the issuers as a list, each once."""
+        lines = (line.strip() for line in self.cleaned_data["issuers"].splitlines())
+        return list(dict.fromkeys(line for line in lines if line))
+
+
+def _words(scope: Scope) -> str:
+    return f"{scope.name}: {scope.title}{' (sensitive)' if scope.is_sensitive else ''}{' (retired)' if scope.is_retired else ''}"
+
+
+@admin.register(TrustMarkRule, site=staff_site)
+class TrustMarkRuleAdmin(FederationAdmin):
+    """Rules about trust marks."""
+
+    label = "Trust mark rules"
+    list_display = ("trust_mark_type", "shown_anchor", "shown_grants", "shown_state")
+    list_filter = ("is_enabled",)
+    search_fields = ("trust_mark_type", "anchor")
+
+    @admin.display(description="Trust anchor", ordering="anchor")
+    def shown_anchor(self, subject: TrustMarkRule) -> str:
+        """Return below which trust anchor it counts."""
+        return subject.anchor or "every accepted one"
+
+    @admin.display(description="Entitles to")
+    def shown_grants(self, subject: TrustMarkRule) -> str:
+        """Return the scopes and grants."""
+        return ", ".join((*subject.scopes, *subject.grant_types)) or "nothing"
+
+    @admin.display(description="In force", ordering="is_enabled")
+    def shown_state(self, subject: TrustMarkRule) -> Any:
+        """Return whether it is in force as badge."""
+        return state_badge("on" if subject.is_enabled else "off")
+
+    def more_urls(self) -> list[URLPattern]:
+        """Add the forms."""
+        return [
+            self.route("new/", self.rule_view, "add"),
+            self.route("<int:pk>/", self.rule_view, "change"),
+            self.route("<int:pk>/remove/", self.remove_view, "remove"),
+        ]
+
+    def tools(self, request: HttpRequest) -> tuple[Crumb, ...]:
+        """Link the form of a new rule."""
+        return (("Add a rule", self.url_to("add")),) if self.may_act(request) else ()
+
+    def rule_view(self, request: HttpRequest, pk: int | None = None) -> HttpResponse:
+        """Show a rule, and save it."""
+        if pk is None or request.method == "POST":
+            self.require_acting(request)
+        rule: TrustMarkRule | None = self.get_subject(request, pk) if pk is not None else None
+        form = MarkRuleForm(request.POST if request.method == "POST" else None, rule=rule)
+        if form.is_valid():
+            try:
+                save_trust_mark_rule(rule, form.cleaned_data, staff_actor(request), now=timezone.now())
+            except Refused as error:
+                show_refusal(form, error, {})
+            else:
+                messages.success(request, f"Saved. {COUNTS_FROM}")
+                return redirect(self.url_to("changelist"))
+        disable_unless(self.may_act(request), form)
+        context = {
+            "form": form,
+            "may_act": self.may_act(request),
+            "rule": rule,
+            "text": "An entity that carries a trust mark of this type gets what is chosen here, as long as the mark is valid.",
+            "remove_url": self.url_to("remove", pk) if rule and self.may_act(request) else "",
+            "events": timeline(events_about(("trustmarkrule", str(pk)))) if rule else [],
+        }
+        return self.page(request, "admin/staff/federation_rule.html", str(rule) if rule else "Add a rule", **context)
+
+    def remove_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Ask, and forget a rule."""
+        rule: TrustMarkRule = self.get_subject(request, pk)
+
+        def change() -> str:
+            delete_trust_mark_rule(rule, staff_actor(request), now=timezone.now())
+            return f"The rule is removed. {COUNTS_FROM}"
+
+        text = "What it entitles to ends for every app that has it by this rule alone. Its next check ends it, which is due at once."
+        page = {"title": "Remove the rule", "text": text, "button": "Remove it", "then": self.url_to("changelist")}
+        return self.confirm(request, rule, change, **page)
