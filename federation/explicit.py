@@ -103,7 +103,9 @@ def register_explicitly(posted: RegistrationBody, *, source: str, now: datetime)
 
     def work() -> Registered:
         around = read_surroundings(get_resolver(only_anchor), for_stranger=True)
-        resolution = around.resolver.resolve(configuration.subject, posted=configuration)
+        # Who was here before is looked at past the caches: they would bring back whom a superior has expelled since.
+        known = FederationRecord.objects.filter(entity_id=configuration.subject).exists()
+        resolution = around.resolver.resolve(configuration.subject, posted=configuration, past_caches=known)
         _check_signer(resolution)
         candidate = prepare(resolution, Way.EXPLICIT, around)
         return register(candidate, now=now, then=lambda client: Registered(client, _make_secret(client, now=now)))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class PortalConfig(AppConfig):
@@ -17,3 +20,8 @@ class PortalConfig(AppConfig):
         from registry.signals import transition_committed
 
         transition_committed.connect(mail_about, dispatch_uid="portal.notices")
+        if settings.ISSUER_IS_LOOPBACK and (Path(settings.DATA_DIR) / "sandbox.json").exists():
+            from portal.demo.sandbox import SandboxFetcher
+            from registry.outbound import wrap_fetcher
+
+            wrap_fetcher(SandboxFetcher)

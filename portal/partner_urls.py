@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from portal.views import app_pages, apps, changes, credentials, members, organizations, overview
+from portal.views import app_pages, apps, changes, credentials, federation, members, organizations, overview, trust
 
 _APP = "<slug:slug>/apps/<uuid:reference>/"
 
@@ -16,6 +16,11 @@ urlpatterns = [
     path("<slug:slug>/do/<slug:step>/", organizations.organization_step, name="organization_step"),
     path("<slug:slug>/close/", organizations.organization_close, name="organization_close"),
     path("<slug:slug>/activity/", overview.organization_activity, name="organization_activity"),
+    path("<slug:slug>/federation/", federation.organization_federation, name="organization_federation"),
+    path("<slug:slug>/federation/claim/", federation.entity_claim, name="entity_claim"),
+    path("<slug:slug>/federation/<int:claim>/signature/", federation.entity_prove_by_signature, name="entity_prove_by_signature"),
+    path("<slug:slug>/federation/<int:claim>/file/", federation.entity_prove_by_file, name="entity_prove_by_file"),
+    path("<slug:slug>/federation/<int:claim>/give-up/", federation.entity_give_up, name="entity_give_up"),
     path("<slug:slug>/members/", members.organization_members, name="organization_members"),
     path("<slug:slug>/members/invite/", members.member_invite, name="member_invite"),
     path("<slug:slug>/members/<int:member>/role/", members.member_role, name="member_role"),
@@ -33,6 +38,8 @@ urlpatterns = [
     path(f"{_APP}credentials/new/", credentials.app_secret_create, name="app_secret_create"),
     path(f"{_APP}credentials/<int:secret>/end/", credentials.app_secret_end, name="app_secret_end"),
     path(f"{_APP}credentials/check/", credentials.app_keys_check, name="app_keys_check"),
+    path(f"{_APP}trust/", trust.app_trust, name="app_trust"),
+    path(f"{_APP}trust/check/", trust.app_trust_check, name="app_trust_check"),
     path(f"{_APP}go-live/", changes.app_go_live, name="app_go_live"),
     path(f"{_APP}changes/<uuid:change>/", changes.app_change, name="app_change"),
 ]

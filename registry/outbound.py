@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +13,13 @@ from protocol.fetch import FetchConfig, Fetcher, HttpFetcher
 
 _lock = threading.Lock()
 _fetcher: Fetcher | None = None
+_wrap: Callable[[Fetcher], Fetcher] | None = None
+
+
+def wrap_fetcher(wrap: Callable[[Fetcher], Fetcher]) -> None:
+    """Put something before the one fetcher of this process, for the sandbox of a server on loopback."""
+    global _wrap, _fetcher
+    _wrap, _fetcher = wrap, None
 
 
 def get_fetcher() -> Fetcher:
@@ -20,7 +27,8 @@ def get_fetcher() -> Fetcher:
     global _fetcher  # noqa: PLW0603 - one connection budget per process is the point
     with _lock:
         if _fetcher is None:
-            _fetcher = HttpFetcher(build_fetch_config())
+            fetcher = HttpFetcher(build_fetch_config())
+            _fetcher = _wrap(fetcher) if _wrap else fetcher
         return _fetcher
 
 

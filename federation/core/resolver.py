@@ -273,7 +273,11 @@ class _Walk:
         )
         limit = self.resolver.limits.hints
         dropped = [self._dropped(path, hint, "The hint leads back into the path.") for hint in hints if hint in path.entities]
-        dropped += [self._dropped(path, hint, f"{hint} is refused here.") for hint in hints if hint in refused]
+        dropped += [
+            Candidate((*path.entities, hint), failure=no_anchor_failure(path.entities[-1], f"{hint} is not trusted here."))
+            for hint in hints
+            if hint in refused
+        ]
         dropped += [self._dropped(path, hint, f"Only {limit} hints of an entity are tried.") for hint in usable[limit:]]
         return usable[:limit], dropped
 
@@ -299,7 +303,7 @@ class _Walk:
     def judge(self, chain: TrustChain) -> Candidate:
         """Resolve the metadata of a valid chain, independently of every other (FED-TCR-06, FED-TCV-10, -11)."""
         if found := self.resolver.refused.intersection(chain.entities):
-            return Candidate(chain.entities, failure=no_anchor_failure(chain.subject.subject, f"{min(found)} is refused here."))
+            return Candidate(chain.entities, failure=no_anchor_failure(chain.subject.subject, f"{min(found)} is not trusted here."))
         try:
             policies = resolve_policies(chain, self.resolver.policies)
         except InvalidMetadata as error:

@@ -10,9 +10,14 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from federation.core.issuing import build_jwks
+from federation.models import EntityClaim, TrustAnchorRecord
+from federation.trust_anchors import add_trust_anchor
+from portal.demo.federation import LIGHTHOUSE, NORTHLIGHT
+from portal.demo.sandbox import Sandbox, save_sandbox
 from portal.notices import silenced
 from protocol.jose import generate_private_key
-from registry.actors import person
+from registry.actors import COMMAND_LINE, person
 from registry.credentials import create_secret
 from registry.lifecycle import approve_change, change_organization, create_organization, register_client, request_go_live
 from registry.models import Client, Membership, Organization, Scope, User
@@ -151,3 +156,18 @@ def _driftwood(cast: _Cast, now: datetime) -> None:
     owner = cast.person("owner of Driftwood Labs", "dora@driftwood.example", "Dora Drift")
     organization = _organization(owner, "Driftwood Labs", "driftwood.example", "SE", now - timedelta(days=1))
     change_organization(organization, "submit", person(owner), now=now - timedelta(hours=20))
+
+
+def make_sandbox() -> None:
+    """Write the sandbox, accept its trust anchor, and let Lighthouse Travel have its entity."""
+    sandbox, now = Sandbox(), timezone.now()
+    save_sandbox(sandbox)
+    keys = build_jwks(sandbox.world.entities[NORTHLIGHT].keys)
+    add_trust_anchor(NORTHLIGHT, keys, COMMAND_LINE, now=now, organizations=TrustAnchorRecord.Organizations.CREATE)
+    EntityClaim.objects.create(
+        organization=Organization.objects.get(legal_name="Lighthouse Travel"),
+        entity_id=LIGHTHOUSE,
+        proof=EntityClaim.Proof.STAFF,
+        challenged_at=now,
+        proven_at=now,
+    )

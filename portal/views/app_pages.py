@@ -80,6 +80,8 @@ def _cause(client: Client, cause: Cause) -> dict[str, str]:
     url, link = "", ""
     if cause.code.startswith(("secret", "keys")):
         url, link = reverse("app_credentials", args=place), _("Open credentials")
+    elif cause.code.startswith("trust_"):
+        url, link = reverse("app_trust", args=place), _("Open its trust")
     elif cause.code in ("client_paused", "client_draft"):
         url, link = "#steps", _("See below")
     elif cause.code == "scope_waiting" and client.stage == Client.Stage.TEST:

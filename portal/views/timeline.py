@@ -44,6 +44,14 @@ _SENTENCES: Final = {
     "change.superseded": (gettext_lazy("Request replaced by a newer one"), ""),
     "secret.created": (gettext_lazy("Secret made"), "green"),
     "secret.ended": (gettext_lazy("Secret ended"), "amber"),
+    "trust.restored": (gettext_lazy("Trust confirmed again"), "green"),
+    "trust.revived": (gettext_lazy("Trust came back; the app works again"), "green"),
+    "trust.stale": (gettext_lazy("Trust could not be checked; the last result still counts"), "amber"),
+    "trust.suspect": (gettext_lazy("Trust in doubt; the app gets no tokens until a second look"), "amber"),
+    "trust.broken": (gettext_lazy("Trust lost; every token ended"), "red"),
+    "entity.claimed": (gettext_lazy("Entity claimed"), ""),
+    "entity.proven": (gettext_lazy("Entity proven"), "green"),
+    "entity.given_up": (gettext_lazy("Entity given up"), "amber"),
     "member.invited": (gettext_lazy("Somebody was invited"), ""),
     "member.joined": (gettext_lazy("Somebody joined"), "green"),
     "member.invitation_revoked": (gettext_lazy("Invitation withdrawn"), ""),
@@ -78,6 +86,12 @@ def events_of_client(client: Client) -> QuerySet[AuditEvent]:
     about = Q(object_type=_CLIENT, object_id=str(client.reference))
     about |= Q(object_type=_CHANGE, object_id__in=requests)
     return AuditEvent.objects.filter(about, organization=client.organization)
+
+
+def trust_events_of_client(client: Client) -> QuerySet[AuditEvent]:
+    """Return what happened to the trust of one app and to what it registered by it, newest first."""
+    about = Q(event__startswith="trust.") | Q(event__in=("client.registered", "client.updated"))
+    return AuditEvent.objects.filter(about, object_type=_CLIENT, object_id=str(client.reference), organization=client.organization)
 
 
 def entries(events: Iterable[AuditEvent]) -> list[Entry]:

@@ -16,6 +16,7 @@ from django.db import transaction
 from django.test import Client as Browser
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
+from federation.models import EntityClaim
 from registry.actors import person
 from registry.credentials import create_secret
 from registry.lifecycle import register_client, request_go_live
@@ -35,6 +36,11 @@ ORGANIZATION_PAGES: dict[str, dict[str, str]] = {
     "organization_step": {"post": OWNER},
     "organization_close": {"get": OWNER},
     "organization_activity": {"get": VIEWER},
+    "organization_federation": {"get": VIEWER},
+    "entity_claim": {"post": OWNER},
+    "entity_prove_by_signature": {"post": OWNER},
+    "entity_prove_by_file": {"post": OWNER},
+    "entity_give_up": {"post": OWNER},
     "organization_members": {"get": VIEWER},
     "member_invite": {"post": OWNER},
     "member_role": {"post": OWNER},
@@ -52,6 +58,8 @@ ORGANIZATION_PAGES: dict[str, dict[str, str]] = {
     "app_secret_create": {"post": DEVELOPER},
     "app_secret_end": {"post": DEVELOPER},
     "app_keys_check": {"post": DEVELOPER},
+    "app_trust": {"get": VIEWER},
+    "app_trust_check": {"post": DEVELOPER},
     "app_go_live": {"get": VIEWER, "post": OWNER},
     "app_change": {"get": VIEWER, "post": OWNER},
 }
@@ -156,6 +164,7 @@ def furnish(organization: Organization, owner: User, now: datetime) -> Place:
         "slug": organization.slug,
         "reference": client.reference,
         "secret": create_secret(client, actor, now=now).row.pk,
+        "claim": EntityClaim.objects.create(organization=organization, entity_id=f"https://{organization.slug}.example").pk,
         "change": None,
         "member": Membership.objects.create(organization=organization, user=member, role="viewer").pk,
         "invitation": invite(organization, actor, email=f"new@{organization.slug}.example", role="viewer", now=now).row.pk,
@@ -222,7 +231,7 @@ def test_a_page_of_an_organization_opens_for_its_members_by_role(
             assert b"owner" in response.content or b"developer" in response.content, "a refusal names the role that is needed"
         # Another organization, and this one's path with the other one's things, do not exist for anybody here.
         assert ask(browser, method, name, other.arguments).status_code == 404, role
-        for nested in ("reference", "secret", "member", "invitation", "change"):
+        for nested in ("reference", "secret", "member", "invitation", "change", "claim"):
             if nested in _converters(name):
                 mixed = {**own.arguments, nested: other.arguments[nested]}
                 assert ask(browser, method, name, mixed).status_code in ((404,) if allowed else (403, 404)), (role, nested)

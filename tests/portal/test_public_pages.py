@@ -13,7 +13,7 @@ from pytest_django.asserts import assertContains
 
 from portal.views.docs import ADVICE, catalogue_entries
 from portal.views.timeline import _SENTENCES
-from registry.transitions import CHANGE_REQUEST, CLIENT, ORGANIZATION
+from registry.transitions import CHANGE_REQUEST, CLIENT, ORGANIZATION, TRUST
 
 
 def test_every_wire_code_has_an_anchor_a_meaning_and_advice() -> None:
@@ -26,7 +26,7 @@ def test_every_wire_code_has_an_anchor_a_meaning_and_advice() -> None:
 
 
 def test_every_transition_has_a_sentence_in_the_timeline() -> None:
-    assert {step.event for table in (ORGANIZATION, CLIENT, CHANGE_REQUEST) for step in table.values()} <= set(_SENTENCES)
+    assert {step.event for table in (ORGANIZATION, CLIENT, CHANGE_REQUEST, TRUST) for step in table.values()} <= set(_SENTENCES)
 
 
 @pytest.mark.django_db

@@ -25,6 +25,7 @@ PAGES = {
     "organization": 12,
     "organization_profile": 9,
     "organization_activity": 9,
+    "organization_federation": 9,
     "organization_members": 9,
     "apps": 9,
     "app_new": 9,
@@ -32,6 +33,7 @@ PAGES = {
     "app_edit": 9,
     "app_activity": 9,
     "app_credentials": 9,
+    "app_trust": 9,
     "app_go_live": 12,
 }
 

@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.test import Client as Browser
 from django.urls import reverse
 
+from federation.models import EntityClaim, FederationRecord, TrustAnchorRecord
 from registry.credentials import create_secret
 from registry.lifecycle import request_go_live
 from registry.members import invite
@@ -49,6 +50,9 @@ def furnished(cast: Cast, make_client: Callable[..., Client], now: datetime) -> 
     change = request_go_live(client, cast.as_owner, now=now, justification="x")
     invite(cast.organization, cast.as_owner, email="x@lighthouse.example", role="viewer", now=now)
     ClientKeySet.objects.create(client=client, jwks_uri="x", attempted_at=now, failure="x")
+    FederationRecord.objects.create(client=client, entity_id="x", twin_digest="x", anchor="x", superior="x")
+    EntityClaim.objects.create(organization=cast.organization, entity_id="x", challenge="x", challenged_at=now)
+    TrustAnchorRecord.objects.create(entity_id="x", jwks={"keys": []})
     return client, change
 
 
@@ -64,7 +68,11 @@ def store(text: str, cast: Cast, client: Client, change: ChangeRequest) -> None:
         "software_id": text,
     }
     fill(Organization.objects.all(), text, "legal_name", "state_reason", "registration_number", "website", email_domains=[text])
-    fill(Client.objects.all(), text, "name", "state_reason", metadata=metadata, declared_metadata={**metadata, text: text})
+    declared = {**metadata, text: text}
+    fill(Client.objects.all(), text, "name", "state_reason", metadata=metadata, declared_metadata=declared, trust="broken")
+    fill(EntityClaim.objects.all(), text, "entity_id", "challenge", "failure")
+    fill(TrustAnchorRecord.objects.all(), text, "entity_id")
+    fill(FederationRecord.objects.all(), text, "entity_id", "entity_type", "anchor", "superior", **record_of(text, declared))
     fill(ChangeRequest.objects.all(), text, "justification", "reason", metadata={**metadata, "tos_uri": text}, state="sent_back")
     fill(ClientSecret.objects.all(), text, "label")
     fill(ClientKeySet.objects.all(), text, "jwks_uri", "failure")
@@ -72,6 +80,22 @@ def store(text: str, cast: Cast, client: Client, change: ChangeRequest) -> None:
     fill(Invitation.objects.all(), text, "email")
     fill(User.objects.filter(pk=cast.viewer.pk), text, "name")
     fill(Scope.objects.filter(name="bookings.write"), text, "title", "description")
+
+
+def record_of(text: str, declared: dict[str, Any]) -> dict[str, Any]:
+    """Return what a federation record keeps of what others said, with `text` everywhere."""
+    federation = {"by": "federation", "member": "client_name", "before": text, "after": text, "rule": text, "set_by": [text]}
+    server = {"by": "server", "member": "scope", "before": text, "after": text, "rule": text, "sentence": text}
+    told = dict.fromkeys(("title", "entity", "sentence", "fixer", "code"), text)
+    mark = {"trust_mark_type": text, "issuer": text, "counts": False, "is_unsure": False, "expires_at": None, "sentence": text}
+    return {
+        "entities": [text, f"{text}2", text],
+        "statements": [text],
+        "resolved_metadata": {**declared, "scope": text},
+        "changes": [federation, server],
+        "trust_marks": [mark],
+        "failure": {**told, "step": 5},
+    }
 
 
 def fill(rows: QuerySet[Any], text: str, *names: str, **others: Any) -> None:
@@ -88,11 +112,12 @@ def pages(cast: Cast, client: Client, change: ChangeRequest) -> Iterator[str]:
         "organization_close",
         "organization_activity",
         "organization_members",
+        "organization_federation",
         "apps",
         "app_new",
     ):
         yield reverse(name, args=[slug])
-    for name in ("app", "app_edit", "app_delete", "app_activity", "app_credentials", "app_go_live"):
+    for name in ("app", "app_edit", "app_delete", "app_activity", "app_credentials", "app_trust", "app_go_live"):
         yield reverse(name, args=place)
     yield reverse("app_change", args=[*place, change.reference])
 

@@ -87,6 +87,7 @@ class Command(BaseCommand):
         lines = ["", f"Credence is ready at {settings.ISSUER}", ""]
         if settings.ISSUER_IS_LOOPBACK and demo_sign_ins_path().exists():
             lines += ["Demo sign-ins (e-mail, password):", demo_sign_ins_path().read_text().rstrip(), ""]
+            lines += ["A federation to play with: .venv/bin/python manage.py sandbox", ""]
         if not settings.ISSUER.endswith(f"//{ADDRESS}:{settings.PORT}"):
             lines.insert(2, f"It listens on {ADDRESS}:{settings.PORT}.")
         if os.geteuid() == 0:
@@ -180,7 +181,7 @@ def load_demo_data_once() -> bool:
     partners = apps.get_model("registry", "Organization").objects.filter(is_operator=False)
     if not settings.ISSUER_IS_LOOPBACK or partners.exists():
         return False
-    from portal.demo.data import load_demo_data
+    from portal.demo.data import load_demo_data, make_sandbox
     from portal.notices import silenced
 
     path = demo_sign_ins_path()
@@ -190,6 +191,7 @@ def load_demo_data_once() -> bool:
         path.unlink(missing_ok=True)
         path.touch(mode=0o600)
         path.write_text("".join(f"  {label:<32}  {email:<26}  {password}\n" for label, email, password in sign_ins))
+        make_sandbox()
     return True
 
 
