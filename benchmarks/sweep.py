@@ -26,6 +26,7 @@ SECONDS_FOR_TEN_THOUSAND = 90
 # What a sweep may hold: one chunk and the bounded cache, whatever the number of clients.
 MEMORY_LIMIT_KIB = 120 * 1024
 ENTITIES_PER_HOST = 50
+FORM = "application/x-www-form-urlencoded"
 
 
 def build_federation(clients: int, intermediates: int) -> Any:
@@ -174,7 +175,7 @@ def _ask_for_tokens(stop: Any, answers: Any) -> None:
     headers = {"Authorization": TOKEN_CREDENTIALS}
     while not stop.is_set():
         started = time.perf_counter()
-        answer = browser.post("/oauth/token", b"grant_type=client_credentials", content_type="application/x-www-form-urlencoded", headers=headers)
+        answer = browser.post("/oauth/token", b"grant_type=client_credentials", content_type=FORM, headers=headers)
         seconds.append(time.perf_counter() - started)
         if answer.status_code != 200:
             raise SystemExit(answer.content)
@@ -208,7 +209,8 @@ def measure(clients: int, intermediates: int) -> dict[str, float]:
         outcomes = Sweep(timezone.now).run()
         seconds, processor = time.perf_counter() - started, time.process_time() - processor
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    print(f"{clients} clients, {intermediates} intermediates: {', '.join(f'{count} {outcome.value}' for outcome, count in outcomes.items())}")
+    told = ", ".join(f"{count} {outcome.value}" for outcome, count in outcomes.items())
+    print(f"{clients} clients, {intermediates} intermediates: {told}")
     print(f"{fetcher.count} fetches (2N+2M+1 = {2 * clients + 2 * intermediates + 1}), {seconds:.1f} s, {processor:.1f} s of processor")
     print(f"memory grew by {grown} KiB")
     if busy:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 from urllib.parse import urlencode
 
@@ -71,7 +72,7 @@ class RelyingParty:
         path = [self.entity_id]
         while hints := self.world.federation.entities[path[-1]].superiors:
             path.append(hints[0])
-        steps = zip(path, path[1:], strict=False)
+        steps = pairwise(path)
         federation = self.world.federation
         return [
             federation.configuration(path[0]),
