@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -15,15 +16,16 @@ from federation.core.statements import EntityConfiguration, UnverifiedStatement,
 from federation.lookups import TrustNotEstablished, look_up
 from federation.models import FederationRecord
 from federation.own_entity import own_entity_id, sign_as_entity
-from federation.registration import prepare, read_surroundings, register
+from federation.registration import as_time, prepare, read_surroundings, register
 from federation.resolving import get_resolver
-from protocol.constants import EXPLICIT_REGISTRATION_RESPONSE_TYPE, TRUST_CHAIN_HEADER_LIMIT
+from protocol.constants import CLOCK_LEEWAY, EXPLICIT_REGISTRATION_RESPONSE_TYPE, TRUST_CHAIN_HEADER_LIMIT
 from protocol.errors import InvalidClient, InvalidJson, InvalidRequest, InvalidTrustChain, SignatureInvalid
 from protocol.jose import VerificationBudget
 from protocol.strict_json import parse_strict_json
 from registry.actors import federation_entity
 from registry.credentials import create_secret
 from registry.models import Client
+from registry.single_use import use_once
 
 CONFIGURATION: Final = "application/entity-statement+jwt"
 CHAIN: Final = "application/trust-chain+json"
@@ -40,10 +42,11 @@ class RegistrationBody:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A client with the secret that was made for it, if its method needs one."""
+    """A client with the secret that was made for it, if its method needs one, and its resolved metadata of other entity types."""
 
     client: Client
     secret: str | None
+    other_metadata: Mapping[str, Mapping[str, Any]]
 
 
 def read_registration(body: bytes, media_type: str) -> RegistrationBody:
@@ -108,7 +111,9 @@ def register_explicitly(posted: RegistrationBody, *, source: str, now: datetime)
         resolution = around.resolver.resolve(configuration.subject, posted=configuration, past_caches=known)
         _check_signer(resolution)
         candidate = prepare(resolution, Way.EXPLICIT, around)
-        return register(candidate, now=now, then=lambda client: Registered(client, _make_secret(client, now=now)))
+        metadata = resolution.metadata.metadata if resolution.metadata else {}
+        others = {name: values for name, values in metadata.items() if name != candidate.document.entity_type}
+        return register(candidate, now=now, then=lambda client: Registered(client, _make_secret(client, configuration, now=now), others))
 
     def find() -> Registered | None:  # each registration is one of its own: none is answered with another's
         return None
@@ -138,10 +143,16 @@ def _check_signer(resolution: Resolution) -> None:
         raise refusal
 
 
-def _make_secret(client: Client, *, now: datetime) -> str | None:
-    """Return a new secret if the client's method needs one; it ends with the registration, and those before end now (FED-EXP-15, -18)."""
+def _make_secret(client: Client, configuration: EntityConfiguration, *, now: datetime) -> str | None:
+    """Return a new secret if the client's method needs one; it ends with the registration, and those before end now (FED-EXP-15, -18).
+
+    A request that was seen before gets none, so that nobody gets a secret by sending another's request again. Raises InvalidRequest.
+    """
     if not client.uses_secret:
         return None
+    digest, ends = hashlib.sha256(configuration.raw.encode()).hexdigest(), as_time(configuration.expires_at + CLOCK_LEEWAY)
+    if not use_once("explicit_registration", client.client_id, digest, expires_at=ends):
+        raise InvalidRequest("This entity configuration was used for a registration before; sign a new one.")
     actor = federation_entity(client.client_id)
     return create_secret(client, actor, now=now, label="federation", end_others_at=now, expires_at=client.trust_expires_at).value
 
@@ -163,6 +174,6 @@ def issue_registration_response(registered: Registered, *, now: datetime) -> str
         "exp": int(ends.timestamp()),
         "trust_anchor": record.anchor,
         "authority_hints": [record.superior],
-        "metadata": {record.entity_type: metadata},
+        "metadata": {**registered.other_metadata, record.entity_type: metadata},
     }
     return sign_as_entity(claims, EXPLICIT_REGISTRATION_RESPONSE_TYPE)

@@ -128,6 +128,7 @@ def _calls(tree):
 LAX_READERS = {
     "authserver/views/base.py": "reads back a body that the toolkit wrote in this process",
     "portal/demo/story.py": "reads the answers of this server as a client of it",
+    "portal/management/commands/sandbox.py": "reads the answers of this server as a client of it",
     "protocol/strict_json.py": "is the strict loader",
 }
 

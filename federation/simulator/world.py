@@ -127,6 +127,10 @@ class SimulatedFederation:
         self._faults[entity.fetch_endpoint] = lambda: entity.statement_fault
         return entity
 
+    def vouch_for(self, superior: str, subject: str, jwks: Mapping[str, Any], **statement: Any) -> None:
+        """Let a superior issue statements about an entity that is not simulated, such as the server under test."""
+        self.entities[superior].subordinates[subject] = {"jwks": dict(jwks), **statement}
+
     def anchor(self, entity_id: str) -> TrustAnchor:
         """Return an entity as a trust anchor, its present keys pinned."""
         return TrustAnchor(entity_id, parse_jwk_set(build_jwks(self.entities[entity_id].keys)))
@@ -185,10 +189,11 @@ class SimulatedFederation:
     def statement(self, superior: str, subject: str) -> str:
         """Return what a superior says about a subordinate now, signed."""
         issuer = self.entities[superior]
+        simulated = self.entities.get(subject)
         claims = build_subordinate_statement(
             superior,
             subject,
-            self.entities[subject].keys,
+            simulated.keys if simulated else (),
             now=self._issued_at(issuer.statement_fault, issuer),
             lifetime=issuer.lifetime,
         )

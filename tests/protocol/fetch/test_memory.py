@@ -108,6 +108,7 @@ def test_nothing_else_is_ever_fetched():
         "subordinate_statement",
         "jwks",
         "signed_jwks",
+        "entity_claim",
         "sector_identifier",
         "trust_mark_status",
     }
