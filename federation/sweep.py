@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 CHUNK: Final = 200
 LEASE: Final = timedelta(seconds=90)
-AT_ONCE: Final = 8
+AT_ONCE: Final = 4
 CACHED_STATEMENTS: Final = 1024
 # What was fetched at the beginning of a sweep is not used at the end of a long one.
 CACHED_SECONDS: Final = 300

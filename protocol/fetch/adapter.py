@@ -11,6 +11,8 @@ from __future__ import annotations
 import functools
 import socket
 import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import requests
@@ -106,10 +108,13 @@ def collect_headers(answer: urllib3.BaseHTTPResponse) -> Headers:
     return {name: tuple(value.strip() for value in answer.headers.getlist(name)) for name in names}
 
 
-def open_session(
+@contextmanager
+def open_adapter(
     request: FetchRequest, url: WebUrl, route: Route, watch: Watch, config: FetchConfig, context: ssl.SSLContext
-) -> requests.Session:
-    """Return a session that can do one thing: send this request over this route."""
+) -> Iterator[PinnedAdapter]:
+    """Yield an adapter that can do one thing: send this request over this route. There is no session around it, so nothing of an earlier
+    request and nothing of the environment can get into this one, and no redirect is followed.
+    """
     pool = PinnedPool(
         url.host,
         url.port,
@@ -121,9 +126,19 @@ def open_session(
         config=config,
         watch=watch,
     )
-    session = requests.Session()
-    session.trust_env = False
-    session.headers.clear()
-    session.adapters.clear()
-    session.mount("https://", PinnedAdapter(request, url, pool, config))
-    return session
+    adapter = PinnedAdapter(request, url, pool, config)
+    try:
+        yield adapter
+    finally:
+        adapter.close()
+
+
+def prepare(request: FetchRequest, url: WebUrl, headers: Mapping[str, str]) -> requests.PreparedRequest:
+    """Return the request as it is sent, without the merging and guessing that requests does for people."""
+    prepared = requests.PreparedRequest()
+    prepared.method, prepared.url = request.method, url.text
+    prepared.headers = requests.structures.CaseInsensitiveDict(headers)
+    prepared.body = request.form or None
+    if request.method == "POST":
+        prepared.headers["Content-Length"] = str(len(request.form))
+    return prepared

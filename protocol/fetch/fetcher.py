@@ -16,7 +16,7 @@ from typing import Final
 import requests
 
 from protocol.errors import FetchError, InvalidUrl
-from protocol.fetch.adapter import build_tls_context, collect_headers, open_session
+from protocol.fetch.adapter import build_tls_context, collect_headers, open_adapter, prepare
 from protocol.fetch.answers import check_framing, check_head, read_body
 from protocol.fetch.caches import NegativeCache, SingleFlight
 from protocol.fetch.config import FETCH_URL_LIMIT, FetchConfig
@@ -181,11 +181,9 @@ class HttpFetcher:
         return response
 
     def _send(self, request: FetchRequest, url: WebUrl, route: Route, watch: Watch) -> FetchResponse:
-        with open_session(request, url, route, watch, self._config, self._context) as session:
-            prepared = session.prepare_request(
-                requests.Request(request.method, url.text, data=request.form or None, headers=self._headers(request))
-            )
-            with session.send(prepared, stream=True, allow_redirects=False, timeout=watch.remaining()) as answer:
+        with open_adapter(request, url, route, watch, self._config, self._context) as adapter:
+            prepared = prepare(request, url, self._headers(request))
+            with adapter.send(prepared, stream=True, timeout=watch.remaining()) as answer:
                 headers = collect_headers(answer.raw)
                 now = self._config.clock()
                 media_type = check_head(request, answer.status_code, headers, now=now)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 import itertools
+import math
 import socket
 import threading
 import time
@@ -89,6 +90,7 @@ class Watchdog:
         self._heap: list[tuple[float, int, Watch]] = []
         self._numbers = itertools.count()
         self._thread: threading.Thread | None = None
+        self._wakes_at = math.inf
 
     def watch(self, seconds: float) -> Watch:
         """Return a watch that fires in `seconds`; the caller releases it on every path."""
@@ -98,8 +100,11 @@ class Watchdog:
             heapq.heappush(self._heap, (watch.at, next(self._numbers), watch))
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="fetch-watchdog", daemon=True)
+                self._wakes_at = math.inf
                 self._thread.start()
-            self._changed.notify()
+            # It looks at the heap when it wakes, so it is woken only for what comes before that: each waking costs two thread switches.
+            if watch.at < self._wakes_at:
+                self._changed.notify()
         return watch
 
     def _drop_released(self) -> None:
@@ -122,4 +127,5 @@ class Watchdog:
                 if not self._heap and now >= idle_until:
                     self._thread = None
                     return None
-                self._changed.wait((self._heap[0][0] if self._heap else idle_until) - now)
+                self._wakes_at = self._heap[0][0] if self._heap else idle_until
+                self._changed.wait(self._wakes_at - now)

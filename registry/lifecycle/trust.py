@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 
 from protocol.errors import MetadataRefused, TransitionRefused
@@ -84,9 +84,16 @@ def confirm_trust(
 
 
 def extend_trust(ends: Mapping[int, datetime]) -> None:
-    """Write down, by primary key, until when trust lasts that was found unchanged. One statement for all of them."""
-    rows = [Client(pk=pk, trust_expires_at=expires_at) for pk, expires_at in ends.items()]
-    Client.objects.filter(trust=Client.Trust.VALID).exclude(state=Client.State.CLOSED).bulk_update(rows, ["trust_expires_at"])
+    """Write down, by primary key, until when trust lasts that was found unchanged, in one round to the database.
+
+    In SQL, because a sweep does it for thousands, and the ORM takes longer to write it than the database to do it.
+    """
+    values = [(connection.ops.adapt_datetimefield_value(end), pk, Client.Trust.VALID, Client.State.CLOSED) for pk, end in ends.items()]
+    with connection.cursor() as cursor:
+        cursor.executemany(_EXTEND, values)
+
+
+_EXTEND: Final = "UPDATE registry_client SET trust_expires_at = %s WHERE id = %s AND trust = %s AND state <> %s"
 
 
 def lose_trust(client: Client, step_name: str, actor: Actor, *, reason: str) -> Client:
