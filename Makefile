@@ -27,7 +27,7 @@ test-services: .venv/.dev-installed ## the tests on PostgreSQL and Redis, starte
 
 e2e: .venv/.dev-installed ## the tests with a browser or a foreign implementation
 	.ci/services install-browser
-	@$(PYTEST) -m "browser or foreign" $(ARGS) || { code=$$?; \
+	@$(PYTEST) -m "browser or foreign" -rs $(ARGS) || { code=$$?; \
 	  if [ $$code -eq 5 ]; then echo "e2e: THERE ARE NO BROWSER OR FOREIGN TESTS, so none ran."; else exit $$code; fi; }
 
 lint: .venv/.dev-installed ## every static check

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import json
 import re
-import secrets
 import sqlite3
 import time
 import uuid
@@ -16,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from federation.core.issuing import build_jwks
 from federation.simulator.tls import FederationServer, serve
 from tests.conformance.modules import FEDERATION_PREFIX as PREFIX
 from tests.foreign.conformance_suite import HOST, STATEMENT_SECONDS, RelyingParty, Suite, look_at_provider
-from tests.foreign.conftest import TlsServer, prepare_server, run_server
+from tests.foreign.conftest import TlsServer, run_server
+from tests.foreign.federations import prepare_entity
 from tests.foreign.loopback import session_on_loopback
 from tests.foreign.people import ErrorPage, Person, set_up_apps
 
@@ -49,17 +46,8 @@ def provider(served: FederationServer, tmp_path_factory: pytest.TempPathFactory)
     """A production server that accepts the suite's anchor, and a person who is no partner's."""
     folder, suite = tmp_path_factory.mktemp("provider"), served.federation
     assert isinstance(suite, Suite)
-    server = prepare_server(
-        folder,
-        "id.credence.example",
-        SECRET_KEY=secrets.token_urlsafe(48),
-        FIELD_ENCRYPTION_KEYS=base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
-        OUTBOUND_CA_BUNDLE=str(served.authority.bundle),
-        OUTBOUND_ALLOWED_HOSTS=f"{HOST}:{served.port}",
-    )
-    pinned = folder / "anchor.json"
-    pinned.write_text(json.dumps(build_jwks([suite.anchor_key])))
-    server.manage("add_trust_anchor", suite.anchor_id, "--jwks", str(pinned), "--organizations", "create")
+    hosts = [f"{HOST}:{served.port}"]
+    server = prepare_entity(folder, served.authority.bundle, hosts, suite.anchor_id, [suite.anchor_key])
     set_up_apps(server, {}, email=EMAIL, name="Tilda Traveller")
     with run_server(server, folder / "gunicorn.log", "tests.foreign.application:application"):
         yield server

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from joserfc.jwk import ECKey
 
 from tests.foreign.conftest import ROOT, TlsServer
 from tests.foreign.people import CALLBACK, DOCUMENT, GOODBYE, SCOPE, Person, set_up_apps
+from tests.foreign.processes import ForeignProcess
 
 pytestmark = [pytest.mark.foreign, pytest.mark.enable_socket]
 EMAIL = "node@lighthouse.example"
@@ -64,25 +64,8 @@ def partner(tls_server: TlsServer, key: ECKey) -> dict[str, Any]:
     return set_up_apps(tls_server, documents, email=EMAIL, name="Nora Node")
 
 
-class RelyingParty:
+class RelyingParty(ForeignProcess):
     """openid-client in a process of its own."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-
-    def ask(self, command: str, **given: Any) -> dict[str, Any]:
-        """Send a command and return the answer."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps({"command": command, **given}) + "\n")
-        self.process.stdin.flush()
-        return dict(json.loads(self.process.stdout.readline()))
-
-    def do(self, command: str, **given: Any) -> dict[str, Any]:
-        """Send a command that has to succeed."""
-        answer = self.ask(command, **given)
-        assert "problem" not in answer, answer
-        return answer
 
     def sign_in(self, person: Person, way: str, **parameters: str) -> dict[str, Any]:
         """Run the code flow with `person` and return tokens and claims."""
@@ -95,27 +78,20 @@ class RelyingParty:
 @pytest.fixture
 def relying_party(tls_server: TlsServer, script: Path, partner: dict[str, Any], key: ECKey) -> Iterator[Callable[..., RelyingParty]]:
     """Return a function that starts openid-client as one of the apps; its processes are gone afterwards."""
-    started: list[subprocess.Popen[str]] = []
+    started: list[RelyingParty] = []
 
     def start(name: str = "any") -> RelyingParty:
         environment = {**tls_server.environment, "NODE_EXTRA_CA_CERTS": str(tls_server.ca_file)}
-        process = subprocess.Popen(
-            ["node", script.name], cwd=script.parent, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        started.append(process)
-        party = RelyingParty(process)
+        party = RelyingParty(["node", script.name], script.parent, environment)
+        started.append(party)
         given = {"issuer": tls_server.issuer, "clientId": partner["clients"][name], "jwk": key.as_dict(private=True), "metadata": METADATA}
         metadata = party.do("discover", **given)
         assert metadata["issuer"] == tls_server.issuer
         return party
 
     yield start
-    for process in started:
-        try:
-            process.communicate(timeout=30)  # ends its input, and so the script
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+    for party in started:
+        party.end()
 
 
 @pytest.fixture
