@@ -1,16 +1,10 @@
-"""Resolving an entity: from its identifier to a trust chain and metadata (OpenID Federation 1.0, 10).
-
-The walk goes up by authority hints, one level of superiors at a time, fetched side by side. It stops at the first level on which a chain
-is valid, so that a shorter chain always wins. Everything is bounded (FED-TCR-09; threats.md T01): what does not fit is reported, not tried.
-"""
+"""One resolution under way: up by authority hints, level by level, within its limits (OpenID Federation 1.0, 10.1)."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final, TypeVar, cast
-from urllib.parse import urlencode
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from federation.core.resolution import (
     Candidate,
@@ -24,7 +18,8 @@ from federation.core.resolution import (
     no_hints_failure,
     type_missing_failure,
 )
-from federation.core.statement_cache import StatementCache, StatementKey
+from federation.core.resolver.addresses import configuration_url, statement_url
+from federation.core.statement_cache import StatementKey
 from federation.core.statements import (
     EntityConfiguration,
     SubordinateStatement,
@@ -34,126 +29,30 @@ from federation.core.statements import (
     verify_subordinate_statement,
 )
 from federation.core.trust_chains import (
-    PolicyMemory,
     TrustAnchor,
     TrustChain,
     apply_chain_policies,
     enforce_chain_constraints,
     link_chain,
     resolve_policies,
-    validate_trust_chain,
 )
-from protocol.constants import WELL_KNOWN_FEDERATION
 from protocol.errors import (
     ConstraintViolated,
-    FederationError,
     FetchError,
     InvalidIssuer,
     InvalidMetadata,
-    InvalidTrustAnchor,
     InvalidTrustChain,
     ProtocolError,
     SignatureInvalid,
-    StatementInvalid,
 )
-from protocol.fetch import Fetcher, FetchPurpose, FetchRequest, FetchResponse, standard_request
+from protocol.fetch import FetchPurpose, FetchRequest, FetchResponse, standard_request
 from protocol.jose import VerificationBudget
 
+if TYPE_CHECKING:
+    from federation.core.resolver.resolver import Resolver
+
 Key = TypeVar("Key")
-RELYING_PARTY_TYPES: Final = ("openid_relying_party", "oauth_client")
 _NOT_ENOUGH_LEFT: Final = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class ResolutionLimits:
-    """What one resolution may cost: fetches, seconds, bytes, levels of superiors, hints of one entity, paths on one level, signatures.
-
-    Paths have a limit of their own, because a web of superiors that is in the cache costs no fetch.
-    """
-
-    fetches: int = 24
-    seconds: float = 8.0
-    bytes: int = 1024 * 1024
-    depth: int = 6
-    hints: int = 10
-    paths: int = 100
-    signature_checks: int = 64
-
-
-def configuration_url(entity_id: str) -> str:
-    """Return where an entity publishes its configuration: one slash at the end is dropped first (FED-EID-07, FED-ECP-04)."""
-    return entity_id.removesuffix("/") + WELL_KNOWN_FEDERATION
-
-
-def statement_url(fetch_endpoint: str, subject: str) -> str:
-    """Return the URL that asks a fetch endpoint about `subject` (8.1.1)."""
-    return f"{fetch_endpoint}{'&' if '?' in fetch_endpoint else '?'}{urlencode({'sub': subject})}"
-
-
-class Resolver:
-    """Resolves entities against pinned trust anchors; `clock` gives seconds, `monotonic` drives the time limit.
-
-    No chain goes through an entity that is `refused`.
-    """
-
-    def __init__(
-        self,
-        fetcher: Fetcher,
-        anchors: Iterable[TrustAnchor],
-        cache: StatementCache,
-        *,
-        refused: frozenset[str] = frozenset(),
-        limits: ResolutionLimits | None = None,
-        clock: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.fetcher = fetcher
-        self.anchors = {anchor.entity_id: anchor for anchor in anchors}
-        self.cache = cache
-        self.refused = refused
-        self.limits = limits or ResolutionLimits()
-        self.clock, self.monotonic = clock, monotonic
-        self.policies = PolicyMemory()
-
-    def resolve(
-        self,
-        entity_id: str,
-        *,
-        entity_types: tuple[str, ...] = RELYING_PARTY_TYPES,
-        past_caches: bool = False,
-        posted: EntityConfiguration | None = None,
-    ) -> Resolution:
-        """Return what is found about `entity_id`, which is an entity identifier in form; trust or the reason why not.
-
-        One of `entity_types` must be left after the federation's rules; an empty tuple asks for none. `posted` is the configuration that
-        the entity itself made for an explicit registration, in place of the published one (12.2.2; FED-EXP-11). Nothing is raised.
-        Signatures that do not fit together are looked at once more without the cache, within the same limits: somebody may have new keys.
-        """
-        walk = _Walk(self, entity_id, entity_types, past_caches=past_caches, posted=posted)
-        resolution = walk.resolve()
-        return walk.begun_anew().resolve() if walk.may_be_outdated(resolution) else resolution
-
-    def resolve_supplied(self, raw_statements: Sequence[str], *, entity_types: tuple[str, ...] = RELYING_PARTY_TYPES) -> Resolution:
-        """Return what a supplied chain proves, without any fetch; it is validated in full (FED-TCV-17, FED-SEC-03). Nothing is raised."""
-        subject = _claimed_subject(raw_statements)
-        walk = _Walk(self, subject, entity_types, past_caches=False)
-        try:
-            chain = validate_trust_chain(raw_statements, self.anchors.values(), now=walk.now, budget=walk.budget)
-        except ConstraintViolated as error:
-            return walk.conclude([Candidate((subject,), failure=constraint_failure(subject, error))])
-        except InvalidTrustAnchor as error:
-            return walk.conclude([Candidate((subject,), failure=no_anchor_failure(subject, error.description))])
-        except FederationError as error:
-            return walk.conclude([Candidate((subject,), failure=failure_from(StepNumber.VERIFY_STATEMENT, subject, error))])
-        return walk.conclude([walk.judge(chain)])
-
-
-def _claimed_subject(raw_statements: Sequence[str]) -> str:
-    """Return whom a supplied chain says it is about, for the report; nothing if it does not say it."""
-    try:
-        return parse_entity_statement(raw_statements[0]).unverified_subject
-    except (IndexError, StatementInvalid):
-        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +67,7 @@ class _Path:
 
 
 @dataclass(slots=True)
-class _Walk:
+class Walk:
     """One resolution under way: what was fetched, what is left to spend, and which candidates there are."""
 
     resolver: Resolver
@@ -199,9 +98,9 @@ class _Walk:
         signatures = (isinstance(found.failure.error, SignatureInvalid) for found in resolution.candidates if found.failure)
         return self.remembered and not resolution.ok and any(signatures)
 
-    def begun_anew(self) -> _Walk:
+    def begun_anew(self) -> Walk:
         """Return this resolution from the start, past all caches, with what is left of its limits."""
-        again = _Walk(self.resolver, self.entity_id, self.entity_types, past_caches=True, posted=self.posted)
+        again = Walk(self.resolver, self.entity_id, self.entity_types, past_caches=True, posted=self.posted)
         again.now, again.budget, again.deadline = self.now, self.budget, self.deadline
         again.bytes_left, again.fetches = self.bytes_left, self.fetches
         return again
