@@ -120,15 +120,12 @@ def load_client(client_id: str) -> Client | None:
 _BY_CLIENT_ID: Final = CompiledQuery(lambda client_id: Client.objects.select_related("organization").filter(client_id=client_id).order_by())
 
 
-def find_client(
-    client_id: str, action: Action, *, proof: automatic.Proof | None = None, known: Client | None = None, source: str = "", now: datetime
-) -> Client | None:
+def find_client(client_id: str, action: Action, *, proof: automatic.Proof | None = None, source: str = "", now: datetime) -> Client | None:
     """Return who wants something new: at authorize, PAR and token. Registration by federation comes in here and nowhere else.
 
-    `proof` is what the request brings that an entity signed; `known` the client where it was loaded already.
-    Raises OAuthError or FederationError when an entity could not be registered.
+    `proof` is what the request brings that an entity signed. Raises OAuthError or FederationError when an entity could not be registered.
     """
-    known = known or load_client(client_id)
+    known = load_client(client_id)
     if known is not None and known.trust == Client.Trust.NONE:
         return known
     return automatic.find_automatic_client(client_id, known, proof, action, source=source, now=now)

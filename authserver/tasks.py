@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import structlog
 from celery import shared_task
 from django.db import OperationalError
 from django.utils import timezone
 
 from authserver.cleaning import delete_expired_tokens, delete_tokens_of_ended_generations
 from authserver.documents import own_configuration
-from federation.models import Superior, TrustAnchorRecord
-from federation.own_trust import review_own_trust
-
-log = structlog.get_logger(__name__)
+from federation.own_trust import is_member, log_own_problems
 
 
 @shared_task(autoretry_for=(OperationalError,), max_retries=2, default_retry_delay=5)
@@ -24,10 +20,4 @@ def delete_dead_tokens() -> int:
 @shared_task(autoretry_for=(OperationalError,), max_retries=2, default_retry_delay=5)
 def check_own_trust() -> int:
     """Look at what the federations make of this server and log what clients would find wrong; return how many problems there are."""
-    if not (Superior.objects.exists() and TrustAnchorRecord.objects.filter(is_enabled=True).exists()):
-        return 0
-    found = review_own_trust(own_configuration())
-    for own in found:
-        for problem in own.problems:
-            log.error("own_trust_problem", trust_anchor=own.anchor, problem=problem)
-    return sum(len(own.problems) for own in found)
+    return log_own_problems(own_configuration()) if is_member() else 0

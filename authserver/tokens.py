@@ -9,8 +9,9 @@ from typing import Any
 from protocol.errors import UnauthorizedClient
 from registry.digests import random_credential
 from registry.entitlements import lacks_grant
-from registry.models import Client, PolicyRecord
-from registry.registration_policy import RegistrationPolicy, merge_policy
+from registry.models import Client
+from registry.policies import Policies, get_policies
+from registry.registration_policy import RegistrationPolicy
 from registry.snapshots import Snapshot
 
 
@@ -29,18 +30,13 @@ def checksum_of(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _read_policies() -> dict[int | None, dict[str, Any]]:
-    return dict(PolicyRecord.objects.values_list("organization_id", "values"))
-
-
 # Issuing a token needs of the policy only its lifetime and default scopes, and may learn of a change a few seconds late.
-policies: Snapshot[dict[int | None, dict[str, Any]]] = Snapshot(_read_policies, seconds=5.0)
+policies: Snapshot[Policies] = Snapshot(get_policies, seconds=5.0)
 
 
 def policy_for_tokens(client: Client) -> RegistrationPolicy:
     """Return the policy for tokens of `client`, at most five seconds old."""
-    known = policies.get()
-    return merge_policy(*(known[owner] for owner in (None, client.organization_id) if owner in known))
+    return policies.get().of(client.organization_id)
 
 
 def check_grant(client: Client, grant_type: str, now: datetime) -> None:

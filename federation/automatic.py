@@ -15,6 +15,7 @@ from federation.checking import force_check
 from federation.client_documents import OAUTH_CLIENT, Way
 from federation.core.resolution import Resolution
 from federation.core.resolver import RELYING_PARTY_TYPES, Resolver
+from federation.core.statement_cache import DEFAULT_MAX_AGE
 from federation.lookups import TrustNotEstablished, check_trust, look_up
 from federation.models import TrustAnchorRecord
 from federation.own_entity import own_entity_id
@@ -38,7 +39,7 @@ from registry.gate import Action, client_may_act
 from registry.models import Client
 
 # A supplied chain stands in for fetching only while it is as fresh as what would be kept anyway (threats.md T08).
-SUPPLIED_CHAIN_AGE: Final = 900
+SUPPLIED_CHAIN_AGE: Final = DEFAULT_MAX_AGE
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any, Final
+from typing import Final
 
 from django.db import transaction
 from django.db.models import Q
 
 from federation.client_documents import Way
-from federation.core.resolution import FailureClass, Fixer, StepNumber
+from federation.core.resolution import Failure, FailureClass, Fixer, StepNumber
 from federation.core.statements import EntityConfiguration, parse_entity_statement, verify_entity_configuration
-from federation.lookups import TrustNotEstablished, forget_lookup
+from federation.lookups import TrustNotEstablished, failure_as_json, forget_lookup
 from federation.mark_entitlements import entitle_by_marks
 from federation.models import FederationRecord
 from federation.own_entity import own_entity_id
-from federation.registration import Candidate, Surroundings, note_replaced_keys, prepare, read_surroundings, record_values
+from federation.registration import Candidate, Surroundings, note_replaced_keys, prepare, read_surroundings, record_values, replaced_keys
 from federation.resolving import get_resolver
 from federation.scheduling import next_check_of_broken, next_look_in_doubt, next_retry
 from protocol.constants import TRUST_CHAIN_HEADER_LIMIT
-from protocol.errors import FederationError, MetadataRefused, StatementInvalid, TemporarilyUnavailable, TransitionRefused
+from protocol.errors import FederationError, InvalidMetadata, MetadataRefused, StatementInvalid, TemporarilyUnavailable, TransitionRefused
 from protocol.jose import VerificationBudget
 from registry.actors import Actor, federation_entity
+from registry.client_metadata.wire import error_for_findings
 from registry.lifecycle import confirm_trust, lose_trust
 from registry.models import Client
 from registry.transitions import DEVELOPER, OPERATOR, OWNER
@@ -46,27 +47,12 @@ _AFTER_LOSS: Final = {"miss": Outcome.STALE, "doubt": Outcome.SUSPECT, "break": 
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
-    """Why trust was not confirmed: the words for the record, what kind of evidence it is, and when to ask again if it says so."""
-
-    told: dict[str, Any]
-    failure_class: FailureClass
-    retry_after: int | None = None
-
-    @property
-    def reason(self) -> str:
-        """Return the sentence for the audit trail and the partner."""
-        who = f" Who can fix it: {self.told['fixer']}." if self.told.get("fixer") else ""
-        return f"{self.told['sentence']}{who}"
-
-
-@dataclass(frozen=True, slots=True)
 class Check:
     """What one look at a client's federation found: a candidate, or why there is none."""
 
     record: FederationRecord
-    candidate: Candidate | None
-    loss: Loss | None
+    candidate: Candidate | None = None
+    failure: Failure | None = None
 
 
 def check_client(record: FederationRecord, *, now: datetime) -> Outcome:
@@ -106,12 +92,10 @@ def look_again(record: FederationRecord, around: Surroundings, *, past_caches: b
         resolution = around.resolver.resolve(record.entity_id, past_caches=past_caches, posted=posted)
         candidate = prepare(resolution, way, around, record.client.organization)
     except TrustNotEstablished as error:
-        return Check(record, None, _loss_of_trust(error))
-    except TemporarilyUnavailable as error:
-        return Check(record, None, Loss(_told(record, error, Fixer.NOBODY), FailureClass.TRANSIENT, error.retry_after))
+        return Check(record, failure=error.failure)
     except FederationError as error:
-        return Check(record, None, Loss(_told(record, error, Fixer.PARTNER), FailureClass.SIGNED_NEGATIVE))
-    return Check(record, candidate, None)
+        return Check(record, failure=_failure_beyond_the_chain(record, error))
+    return Check(record, candidate)
 
 
 def _posted_configuration(record: FederationRecord, now: int) -> EntityConfiguration:
@@ -120,23 +104,22 @@ def _posted_configuration(record: FederationRecord, now: int) -> EntityConfigura
     return verify_entity_configuration(statement, record.entity_id, now=now, budget=VerificationBudget(), audience=own_entity_id())
 
 
-def _loss_of_trust(error: TrustNotEstablished) -> Loss:
-    return Loss(error.kept, FailureClass(error.kept["class"]), error.retry_after)
-
-
-def _told(record: FederationRecord, error: FederationError, fixer: Fixer) -> dict[str, Any]:
-    """Return the words for what is wrong with metadata that the federation left standing."""
+def _failure_beyond_the_chain(record: FederationRecord, error: FederationError) -> Failure:
+    """Return the failure for what is wrong with a registration whose chain is not: its own statement, its keys or its metadata."""
+    if isinstance(error, TemporarilyUnavailable):
+        return _failure(record, StepNumber.LOCAL_RULES, Fixer.NOBODY, FailureClass.TRANSIENT, error)
     step = StepNumber.VERIFY_CONFIGURATION if isinstance(error, StatementInvalid) else StepNumber.LOCAL_RULES
-    return {
-        "step": step.value,
-        "title": "Our own rules on the result" if step is StepNumber.LOCAL_RULES else "The registration's own statement",
-        "entity": record.entity_id,
-        "sentence": error.description,
-        "fixer": fixer.value,
-        "class": FailureClass.SIGNED_NEGATIVE.value,
-        "code": error.code,
-        "status": error.status,
-    }
+    return _failure(record, step, Fixer.PARTNER, FailureClass.SIGNED_NEGATIVE, error)
+
+
+def _failure(record: FederationRecord, step: StepNumber, fixer: Fixer, kind: FailureClass, error: FederationError) -> Failure:
+    return Failure(step, record.entity_id, error.description, fixer, kind, error, error.detail)
+
+
+def failure_of_ours(record: FederationRecord) -> Failure:
+    """Return the failure for a fault of this server, which says nothing about the entity."""
+    error = TemporarilyUnavailable("This server could not look at the entity. Our staff are told.")
+    return _failure(record, StepNumber.FETCH_CONFIGURATION, Fixer.STAFF, FailureClass.TRANSIENT, error)
 
 
 def settle(check: Check, *, now: datetime) -> Outcome:
@@ -153,33 +136,25 @@ def settle(check: Check, *, now: datetime) -> Outcome:
                     return _confirm(record, check.candidate, actor, now)
             except MetadataRefused as error:
                 return _lose(record, _refused_by_our_rules(record, error), actor, now)
-        if check.loss is None:
-            raise ValueError("a check found neither a candidate nor a loss")
-        return _lose(record, check.loss, actor, now)
+        if check.failure is None:
+            raise ValueError("a check found neither a candidate nor a failure")
+        return _lose(record, check.failure, actor, now)
 
 
-def _refused_by_our_rules(record: FederationRecord, error: MetadataRefused) -> Loss:
-    findings = " ".join(f"{finding.field}: {finding.sentence}" for finding in error.findings if finding.level == "error")
-    told = {
-        "step": StepNumber.LOCAL_RULES.value,
-        "title": "Our own rules on the result",
-        "entity": record.entity_id,
-        "sentence": f"Our own rules refuse what the federation left standing. {findings}"[:2000],
-        "fixer": Fixer.PARTNER.value,
-        "class": FailureClass.SIGNED_NEGATIVE.value,
-        "code": "invalid_metadata",
-        "status": 400,
-    }
-    return Loss(told, FailureClass.SIGNED_NEGATIVE)
+def _refused_by_our_rules(record: FederationRecord, error: MetadataRefused) -> Failure:
+    found = error_for_findings(error.findings)
+    refusal = InvalidMetadata(f"Our own rules refuse what the federation left standing. {found.description}"[:2000])
+    return _failure(record, StepNumber.LOCAL_RULES, Fixer.PARTNER, FailureClass.SIGNED_NEGATIVE, refusal)
 
 
 def _confirm(record: FederationRecord, candidate: Candidate, actor: Actor, now: datetime) -> Outcome:
     before, was_lost = record.client.metadata, record.client.trust in (Client.Trust.SUSPECT, Client.Trust.BROKEN)
     trusted = candidate.trusted
     if record.registration_ends is not None:  # an explicit registration does not outlive its answer, whatever the chain says now
-        trusted = type(trusted)(trusted.declared, trusted.document, min(trusted.expires_at, record.registration_ends))
+        trusted = replace(trusted, expires_at=min(trusted.expires_at, record.registration_ends))
     client, assessment = confirm_trust(record.client, actor, trusted, now=now)
-    note_replaced_keys(record, candidate.chain, actor)
+    if replaced := replaced_keys(record, candidate.chain):
+        note_replaced_keys(client, replaced, actor)
     for name, value in record_values(candidate, assessment.decisions, now=now).items():
         setattr(record, name, value)
     record.save()
@@ -189,32 +164,33 @@ def _confirm(record: FederationRecord, candidate: Candidate, actor: Actor, now: 
     return Outcome.UNCHANGED if before == client.metadata else Outcome.UPDATED
 
 
-def _lose(record: FederationRecord, loss: Loss, actor: Actor, now: datetime) -> Outcome:
-    misses = _count(record, loss)
-    step, following = _what_follows(record, loss, misses, now)
-    client = lose_trust(record.client, step, actor, reason=loss.reason)
+def _lose(record: FederationRecord, failure: Failure, actor: Actor, now: datetime) -> Outcome:
+    misses = _count(record, failure)
+    step, following = _what_follows(record, failure, misses, now)
+    reason = f"{failure.sentence} Who can fix it: {failure.fixer.value}."
+    client = lose_trust(record.client, step, actor, reason=reason)
     if client.trust == Client.Trust.BROKEN:
         following = next_check_of_broken(record.checked_at, now)
     record.misses, record.next_check_at = misses, following
-    record.failure = {**loss.told, "at": int(now.timestamp())}
+    record.failure = {**failure_as_json(failure), "at": int(now.timestamp())}
     record.lease, record.leased_until = "", None
     record.save(update_fields=["misses", "failure", "next_check_at", "lease", "leased_until"])
     return _AFTER_LOSS[step] if client.trust != Client.Trust.BROKEN else Outcome.BROKEN
 
 
-def _count(record: FederationRecord, loss: Loss) -> int:
+def _count(record: FederationRecord, failure: Failure) -> int:
     """Return how many checks in a row did not confirm the trust; of a client in doubt, only those that found a sign that it is gone."""
     if record.client.trust == Client.Trust.SUSPECT:
-        return record.misses + (loss.failure_class is not FailureClass.TRANSIENT)
-    first_sign = loss.failure_class is FailureClass.UNSIGNED_NEGATIVE and record.client.trust != Client.Trust.BROKEN
+        return record.misses + (failure.failure_class is not FailureClass.TRANSIENT)
+    first_sign = failure.failure_class is FailureClass.UNSIGNED_NEGATIVE and record.client.trust != Client.Trust.BROKEN
     return 1 if first_sign else record.misses + 1
 
 
-def _what_follows(record: FederationRecord, loss: Loss, misses: int, now: datetime) -> tuple[str, datetime | None]:
+def _what_follows(record: FederationRecord, failure: Failure, misses: int, now: datetime) -> tuple[str, datetime | None]:
     """Return the step of the trust table and when to look again, by the class of the evidence (threats.md 3.2)."""
-    if loss.failure_class is FailureClass.TRANSIENT:
-        return "miss", next_retry(misses, now, loss.retry_after)
-    if loss.failure_class is FailureClass.UNSIGNED_NEGATIVE:
+    if failure.failure_class is FailureClass.TRANSIENT:
+        return "miss", next_retry(misses, now, failure.error.retry_after)
+    if failure.failure_class is FailureClass.UNSIGNED_NEGATIVE:
         looks = misses if record.client.trust == Client.Trust.SUSPECT else 1
         following = next_look_in_doubt(looks, now)
         return ("doubt", following) if following is not None else ("break", None)

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from django.utils import timezone
-
 from federation.client_documents import Way
 from federation.core.resolution import Resolution
 from federation.core.statements import EntityConfiguration, UnverifiedStatement, parse_entity_statement, verify_entity_configuration
@@ -161,7 +159,7 @@ def issue_registration_response(registered: Registered, *, now: datetime) -> str
     """Return the signed answer to an explicit registration (12.2.3; FED-EXP-22 to -27)."""
     client = registered.client
     record = FederationRecord.objects.get(client=client)
-    ends = client.trust_expires_at or timezone.now()
+    ends = client.trust_expires_at or now
     issued_at = int(record.registered_at.timestamp())
     metadata: dict[str, Any] = {**client.metadata, "client_id": client.client_id, "client_id_issued_at": issued_at}
     if registered.secret is not None:

@@ -41,6 +41,7 @@ class TrustNotEstablished(InvalidTrustChain):
     """No trust chain leads to the entity, with the failing step for whoever asks; `code` and `status` are those of that failure."""
 
     def __init__(self, failure: Failure | None = None, *, kept: dict[str, object] | None = None, retry_after: int | None = None) -> None:
+        self.failure = failure
         told = dict(kept or {}) if failure is None else failure_as_json(failure)
         super().__init__(str(told.get("sentence", "")), retry_after=retry_after, detail=failure.detail if failure else "remembered")
         self.kept = told

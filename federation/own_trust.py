@@ -6,10 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import structlog
+
 from federation.core.statements import EntityConfiguration, parse_entity_statement, verify_entity_configuration
+from federation.models import Superior, TrustAnchorRecord
 from federation.own_entity import own_entity_id
 from federation.resolving import get_resolver
 from protocol.jose import VerificationBudget
+
+log = structlog.get_logger(__name__)
 
 OWN_TYPES: Final = ("openid_provider", "oauth_authorization_server")
 _REQUIRED: Final = {
@@ -43,6 +48,19 @@ def review_own_trust(configuration: str) -> tuple[OwnTrust, ...]:
         parse_entity_statement(configuration), entity_id, now=int(everyone.clock()), budget=VerificationBudget()
     )
     return tuple(_review(own, anchor) for anchor in everyone.anchors)
+
+
+def is_member() -> bool:
+    """Say whether this server names a superior and accepts a trust anchor, so that its clients could look for a chain. Two queries."""
+    return Superior.objects.exists() and TrustAnchorRecord.objects.filter(is_enabled=True).exists()
+
+
+def log_own_problems(configuration: str) -> int:
+    """Log what clients would find wrong with this server; return how many problems there are. Raises as `review_own_trust` does."""
+    problems = [(own.anchor, problem) for own in review_own_trust(configuration) for problem in own.problems]
+    for anchor, problem in problems:
+        log.error("own_trust_problem", trust_anchor=anchor, problem=problem)
+    return len(problems)
 
 
 def _review(own: EntityConfiguration, anchor: str) -> OwnTrust:

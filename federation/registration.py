@@ -36,14 +36,15 @@ from protocol.errors import (
     TemporarilyUnavailable,
     TransitionRefused,
 )
-from protocol.jose import KeySet, VerificationBudget, parse_jwk_set
+from protocol.jose import FEDERATION_ENTITY_KEYS, KeySet, VerificationBudget, parse_jwk_set_once
 from protocol.urls import fold_entity_identifier
 from registry import audit
 from registry.actors import Actor, federation_entity
 from registry.client_metadata.wire import error_for_findings
 from registry.lifecycle import Assessment, TrustedMetadata, confirm_trust, register_trusted_client
-from registry.models import Client, Organization, PolicyRecord
-from registry.registration_policy import Decision, RegistrationPolicy, merge_policy
+from registry.models import Client, Organization
+from registry.policies import Policies, get_policies
+from registry.registration_policy import Decision
 
 log = structlog.get_logger(__name__)
 
@@ -80,19 +81,13 @@ class Surroundings:
 
     resolver: Resolver
     mark_rules: tuple[TrustMarkRule, ...]
-    policies: Mapping[int | None, Mapping[str, Any]]
+    policies: Policies
     for_stranger: bool = False
-
-    def policy_of(self, organization: Organization | None) -> RegistrationPolicy:
-        """Return the registration policy for an organization, or for all."""
-        owners = (None, organization.pk) if organization else (None,)
-        return merge_policy(*(self.policies[owner] for owner in owners if owner in self.policies))
 
 
 def read_surroundings(resolver: Resolver, *, for_stranger: bool = False) -> Surroundings:
     """Return what is around a resolution; two queries. `for_stranger` says that anybody can make us do it, so keys are remembered."""
-    policies: dict[int | None, Any] = dict(PolicyRecord.objects.values_list("organization_id", "values"))
-    return Surroundings(resolver, tuple(TrustMarkRule.objects.filter(is_enabled=True)), policies, for_stranger)
+    return Surroundings(resolver, tuple(TrustMarkRule.objects.filter(is_enabled=True)), get_policies(), for_stranger)
 
 
 def prepare(resolution: Resolution, way: Way, around: Surroundings, organization: Organization | None = None) -> Candidate:
@@ -103,7 +98,8 @@ def prepare(resolution: Resolution, way: Way, around: Surroundings, organization
     chain = check_trust(resolution).chain
     if chain is None:
         raise ValueError("trust without a chain")
-    document = build_client_document(resolution, way, default_scopes=around.policy_of(organization).federation_default_scopes)
+    policy = around.policies.of(organization.pk if organization else None)
+    document = build_client_document(resolution, way, default_scopes=policy.federation_default_scopes)
     keys, decisions = None, document.decisions
     if "signed_jwks_uri" in document.document:
         keys, decision = _take_signed_keys(document, chain, around)
@@ -206,27 +202,34 @@ def keep_record(client: Client, candidate: Candidate, assessment: Assessment, *,
     values = record_values(candidate, assessment.decisions, now=now)
     values["registration_ends"] = as_time(candidate.chain.expires_at) if candidate.way is Way.EXPLICIT else None
     entity_id = candidate.chain.subject.subject
-    known = FederationRecord.objects.select_related("client__organization").filter(client=client).first()
-    if known is not None:
-        note_replaced_keys(known, candidate.chain, federation_entity(entity_id))
+    known = FederationRecord.objects.filter(client=client).first()
+    if known is not None and (replaced := replaced_keys(known, candidate.chain)):
+        note_replaced_keys(client, replaced, federation_entity(entity_id))
     created = {**values, "entity_id": entity_id, "twin_digest": twin_digest(entity_id), "registered_at": now}
     record, _ = FederationRecord.objects.update_or_create(client=client, defaults=values, create_defaults=created)
     entitle_by_marks(client, candidate.marks)
     return record
 
 
-def note_replaced_keys(record: FederationRecord, chain: TrustChain, actor: Actor) -> None:
-    """Write to the trail and the log that an entity has none of the federation keys any more that it had at the last look (threats.md T10).
+Kids = list[list[str]]
+
+
+def replaced_keys(record: FederationRecord, chain: TrustChain) -> Kids | None:
+    """Return the names of the federation keys before and now when none of those from the last look is left, else None (threats.md T10)."""
+    statement = parse_entity_statement(record.statements[0], max_length=TRUST_CHAIN_HEADER_LIMIT)
+    before, after = parse_jwk_set_once(statement.jwt.unverified_claims["jwks"], purpose=FEDERATION_ENTITY_KEYS), chain.subject.keys
+    if not {key.thumbprint for key in before.keys}.isdisjoint(key.thumbprint for key in after.keys):
+        return None
+    return [[str(key.kid) for key in keys.keys] for keys in (before, after)]
+
+
+def note_replaced_keys(client: Client, kids: Kids, actor: Actor) -> None:
+    """Write to the trail and the log that an entity exchanged all its federation keys at once.
 
     Its superiors vouch for the new ones, so it stays trusted; but a host that changed hands looks like this, and people should know.
     """
-    if not record.statements:
-        return
-    before = parse_jwk_set(parse_entity_statement(record.statements[0], max_length=TRUST_CHAIN_HEADER_LIMIT).jwt.unverified_claims["jwks"])
-    if {key.thumbprint for key in before.keys}.isdisjoint(key.thumbprint for key in chain.subject.keys.keys):
-        kids = [[str(key.kid) for key in keys.keys] for keys in (before, chain.subject.keys)]
-        audit.record(actor, "entity.keys_replaced", record.client, organization=record.client.organization, difference={"kids": kids})
-        log.warning("entity_keys_replaced", entity_id=record.entity_id, before=kids[0], after=kids[1])
+    audit.record(actor, "entity.keys_replaced", client, organization=client.organization, difference={"kids": kids})
+    log.warning("entity_keys_replaced", entity_id=client.client_id, before=kids[0], after=kids[1])
 
 
 def record_values(candidate: Candidate, local: Iterable[Decision], *, now: datetime) -> dict[str, Any]:

@@ -18,12 +18,11 @@ import structlog
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from federation.checking import Check, Loss, Outcome, look_again, settle
-from federation.core.resolution import FailureClass, Fixer, StepNumber
+from federation.checking import Check, Outcome, failure_of_ours, look_again, settle
 from federation.core.statement_cache import MemoryStatementCache
 from federation.mark_entitlements import entitle_by_new_rules
 from federation.models import FederationRecord
-from federation.registration import Surroundings, as_time, read_surroundings, record_values
+from federation.registration import Surroundings, as_time, read_surroundings, record_values, replaced_keys
 from federation.resolving import get_resolver
 from registry.lifecycle import Rules, assess_metadata, extend_trust
 from registry.models import Client
@@ -98,7 +97,7 @@ class Sweep:
             return look_again(record, self.around, past_caches=record.misses > 0)
         except Exception:  # a fault of ours about one entity must not keep the others from being looked at (threats.md X20)
             log.exception("trust_check_failed", entity_id=record.entity_id)
-            return Check(record, None, _our_fault(record))
+            return Check(record, failure=failure_of_ours(record))
 
     def _settle(self, check: Check) -> Outcome | None:
         """Write what follows from a check and return it; None for a client that is as it was, which is written in bulk."""
@@ -106,33 +105,19 @@ class Sweep:
             return None if self._is_unchanged(check) else settle(check, now=self.clock())
         except Exception:  # as above, for what is only met while it is written
             log.exception("trust_check_failed", entity_id=check.record.entity_id)
-            return settle(Check(check.record, None, _our_fault(check.record)), now=self.clock())
+            return settle(Check(check.record, failure=failure_of_ours(check.record)), now=self.clock())
 
     def _is_unchanged(self, check: Check) -> bool:
         record, candidate = check.record, check.candidate
         client = record.client
-        if candidate is None or client.trust != Client.Trust.VALID:
+        if candidate is None or client.trust != Client.Trust.VALID or replaced_keys(record, candidate.chain):
             return False
         if [verdict.as_json() for verdict in candidate.marks.verdicts] != record.trust_marks:
             return False
-        rules = Rules(self.around.policy_of(client.organization), self.scopes)
+        rules = Rules(self.around.policies.of(client.organization_id), self.scopes)
         document = candidate.trusted.document
         found = assess_metadata(document, client.organization, stage=client.stage, now=self.clock(), rules=rules)
         return not found.errors and found.metadata == client.metadata and dict(candidate.trusted.declared) == client.declared_metadata
-
-
-def _our_fault(record: FederationRecord) -> Loss:
-    told = {
-        "step": StepNumber.FETCH_CONFIGURATION.value,
-        "title": "Looking at the entity",
-        "entity": record.entity_id,
-        "sentence": "This server could not look at the entity. Our staff are told.",
-        "fixer": Fixer.STAFF.value,
-        "class": FailureClass.TRANSIENT.value,
-        "code": "server_error",
-        "status": 500,
-    }
-    return Loss(told, FailureClass.TRANSIENT)
 
 
 def due_records(now: datetime) -> QuerySet[FederationRecord]:

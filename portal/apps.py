@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from django.apps import AppConfig
 from django.conf import settings
 
@@ -20,8 +18,9 @@ class PortalConfig(AppConfig):
         from registry.signals import transition_committed
 
         transition_committed.connect(mail_about, dispatch_uid="portal.notices")
-        if settings.ISSUER_IS_LOOPBACK and (Path(settings.DATA_DIR) / "sandbox.json").exists():
-            from portal.demo.sandbox import SandboxFetcher
+        if settings.ISSUER_IS_LOOPBACK:
+            from portal.demo.sandbox import SandboxFetcher, sandbox_path
             from registry.outbound import wrap_fetcher
 
-            wrap_fetcher(SandboxFetcher)
+            if sandbox_path().exists():
+                wrap_fetcher(SandboxFetcher)

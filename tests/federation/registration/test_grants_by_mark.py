@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.utils import timezone
 
 from federation import resolving
-from federation.checking import check_client
+from federation.checking import Outcome, check_client
 from federation.core.issuing import build_jwks
-from federation.models import TrustMarkRule
+from federation.models import FederationRecord, TrustMarkRule
+from federation.sweep import Sweep
 from federation.trust_anchors import add_trust_anchor, distrust
 from registry.actors import job
 from registry.models import AuditEvent
@@ -111,3 +113,15 @@ def test_an_anchor_that_is_trusted_no_more_carries_nobody_as_an_intermediate_eit
     resolution = resolving.get_resolver().resolve(lighthouse.entity_id)
     assert resolution.failure is not None
     assert resolution.failure.code == "invalid_trust_anchor"
+
+
+@pytest.mark.threat("T10")
+def test_a_sweep_tells_of_replaced_keys_though_the_metadata_is_as_it_was(world: World, lighthouse: RelyingParty, now: datetime) -> None:
+    assert lighthouse.push(request=lighthouse.request_object()).status_code == 201
+    world.federation.roll_keys(lighthouse.entity_id, overlap=False)
+    FederationRecord.objects.update(next_check_at=now)
+    assert Sweep(timezone.now).run() == {Outcome.UNCHANGED: 1}
+    assert AuditEvent.objects.filter(event="entity.keys_replaced").count() == 1
+    FederationRecord.objects.update(next_check_at=now)
+    Sweep(timezone.now).run()
+    assert AuditEvent.objects.filter(event="entity.keys_replaced").count() == 1
