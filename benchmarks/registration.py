@@ -11,14 +11,14 @@ ENTITIES_PER_SECOND register on two cores, or a superior is fetched twice.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
+
+from benchmarks._in_process import set_up
 
 EXTRA_MS = 3.0
 ENTITIES_PER_SECOND = 20
@@ -173,21 +173,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    folder = tempfile.TemporaryDirectory(prefix="credence-benchmark-")
-    os.environ |= {
-        "DJANGO_SETTINGS_MODULE": "portal.settings",
-        "CREDENCE_DATA_DIR": folder.name,
-        "CREDENCE_LOG_LEVEL": "ERROR",
-        "EMAIL_URL": "dummymail://",
-    }
-    import django
-    from django.core.management import call_command
-
-    django.setup()
-    call_command("migrate", verbosity=0)
-    call_command("flush", interactive=False, verbosity=0)
-    call_command("createcachetable", verbosity=0)
-    from registry.models import Scope
-
-    Scope.objects.get_or_create(name="openid", defaults={"title": "Know who you are"})
+    set_up()
     main()

@@ -22,6 +22,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
+from benchmarks._in_process import set_up
+
 SECONDS_FOR_TEN_THOUSAND = 90
 # What a sweep may hold: one chunk and the bounded cache, whatever the number of clients.
 MEMORY_LIMIT_KIB = 120 * 1024
@@ -135,7 +137,7 @@ def register_all(world: Any) -> None:
     organization = get_operator_organization(COMMAND_LINE, now=now)
     with use_fetcher(world.fetcher(FetchConfig(allowed_private=hosts_of(world)))):
         around = read_surroundings(get_resolver())
-        rules = Rules(around.policy_of(organization), get_scope_rules())
+        rules = Rules(around.policies.of(organization.pk), get_scope_rules())
         for entity_id, entity in world.entities.items():
             if "openid_relying_party" not in entity.metadata:
                 continue
@@ -238,24 +240,11 @@ if __name__ == "__main__":
     import base64
     import socket
 
-    folder = tempfile.TemporaryDirectory(prefix="credence-benchmark-")
-    os.environ |= {
-        "DJANGO_SETTINGS_MODULE": "portal.settings",
-        "CREDENCE_DATA_DIR": folder.name,
-        "CREDENCE_LOG_LEVEL": "ERROR",
-        "EMAIL_URL": "dummymail://",
-    }
-    import django
-    from django.core.management import call_command
-
-    django.setup()
-    call_command("migrate", verbosity=0)
-    call_command("flush", interactive=False, verbosity=0)
-    call_command("createcachetable", verbosity=0)
+    set_up()
+    from django.utils import timezone
 
     from protocol.jose import generate_private_key
     from registry.actors import COMMAND_LINE
-    from registry.models import Scope
     from registry.resource_servers import create_resource_server
     from registry.signing_keys import ensure_signing_keys
 
@@ -263,10 +252,7 @@ if __name__ == "__main__":
         probe.bind(("127.0.0.1", 0))
         PORT = probe.getsockname()[1]
     SHARED_KEY = generate_private_key("ES256")
-    from django.utils import timezone
-
     ensure_signing_keys(COMMAND_LINE, now=timezone.now())
-    Scope.objects.get_or_create(name="openid", defaults={"title": "Know who you are"})
     server, secret = create_resource_server("Benchmark", COMMAND_LINE, now=timezone.now())
     TOKEN_CREDENTIALS = "Basic " + base64.b64encode(f"{server.client_id}:{secret.value}".encode()).decode()
     main()

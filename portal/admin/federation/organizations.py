@@ -16,10 +16,9 @@ from django.utils.html import format_html
 
 from federation.models import OrganizationRule, RegistrationRequest
 from federation.organizations import assign_request, delete_organization_rule, dismiss_request, save_organization_rule
-from portal.admin.base import Crumb, staff_actor
-from portal.admin.federation.pages import FederationAdmin, OrganizationField, ReasonForm, Refused, entity_field, show_refusal
+from portal.admin.base import staff_actor
+from portal.admin.federation.pages import FederationAdmin, OrganizationField, ReasonForm, Refused, RuleAdmin, entity_field, show_refusal
 from portal.admin.presentation import LABELS, events_about, plain, timeline
-from portal.admin.rules import disable_unless
 from portal.admin.site import staff_site
 from portal.templatetags.portal import state_badge, when
 from protocol.errors import InvalidUrl
@@ -38,7 +37,7 @@ class RuleForm(forms.Form):
 
 
 @admin.register(OrganizationRule, site=staff_site)
-class OrganizationRuleAdmin(FederationAdmin):
+class OrganizationRuleAdmin(RuleAdmin):
     """Rules that say whose the entities below a superior are."""
 
     label = "Organization rules"
@@ -50,37 +49,15 @@ class OrganizationRuleAdmin(FederationAdmin):
         """Load whose rule it is."""
         return super().get_queryset(request).select_related("organization", "created_by")
 
-    def more_urls(self) -> list[URLPattern]:
-        """Add the forms."""
-        return [
-            self.route("new/", self.rule_view, "add"),
-            self.route("<int:pk>/", self.rule_view, "change"),
-            self.route("<int:pk>/remove/", self.remove_view, "remove"),
-        ]
-
-    def tools(self, request: HttpRequest) -> tuple[Crumb, ...]:
-        """Link the form of a new rule."""
-        return (("Add a rule", self.url_to("add")),) if self.may_act(request) else ()
-
     def rule_view(self, request: HttpRequest, pk: int | None = None) -> HttpResponse:
         """Show a rule, and save it."""
-        if pk is None or request.method == "POST":
-            self.require_acting(request)
-        rule: OrganizationRule | None = self.get_subject(request, pk) if pk is not None else None
+        rule: OrganizationRule | None = self.get_rule(request, pk)
         initial = {"organization": rule.organization.slug} if rule else None
         form = RuleForm(request.POST if request.method == "POST" else None, is_new=rule is None, initial=initial)
         if form.is_valid() and self._save(request, rule, form):
             return redirect(self.url_to("changelist"))
-        disable_unless(self.may_act(request), form)
-        context = {
-            "form": form,
-            "may_act": self.may_act(request),
-            "rule": rule,
-            "text": "Apps that are registered keep their organization; a rule counts for entities that register from now on.",
-            "remove_url": self.url_to("remove", pk) if rule and self.may_act(request) else "",
-            "events": timeline(events_about(("organizationrule", str(pk)))) if rule else [],
-        }
-        return self.page(request, "admin/staff/federation_rule.html", str(rule) if rule else "Add a rule", **context)
+        text = "Apps that are registered keep their organization; a rule counts for entities that register from now on."
+        return self.rule_page(request, rule, form, text)
 
     def _save(self, request: HttpRequest, rule: OrganizationRule | None, form: RuleForm) -> bool:
         superior = rule.superior if rule else form.cleaned_data["superior"]
@@ -102,8 +79,7 @@ class OrganizationRuleAdmin(FederationAdmin):
             return "The rule is removed."
 
         text = "Apps that are registered keep their organization. What registers from now on gets one by the rule of its trust anchor."
-        page = {"title": "Remove the rule", "text": text, "button": "Remove it", "then": self.url_to("changelist")}
-        return self.confirm(request, rule, change, **page)
+        return self.confirm_removal(request, rule, change, text)
 
 
 class AssignForm(forms.Form):

@@ -18,8 +18,10 @@ from django.urls import URLPattern, path
 from django.views.decorators.http import require_http_methods
 
 from federation.trust_anchors import clients_depending_on
-from portal.admin.base import StaffAdmin
+from portal.admin.base import Crumb, StaffAdmin
 from portal.admin.organizations import count_live_tokens
+from portal.admin.presentation import events_about, timeline
+from portal.admin.rules import disable_unless
 from protocol.constants import CLIENT_ID_LIMIT
 from protocol.errors import InvalidKeySet, InvalidUrl, MetadataRefused, TransitionRefused
 from registry.models import Client, Organization
@@ -56,6 +58,54 @@ class FederationAdmin(StaffAdmin):
         except TransitionRefused as error:
             messages.error(request, error.description)
         return redirect(then)
+
+
+class RuleAdmin(FederationAdmin):
+    """A list of rules, each with a form and a way to remove it."""
+
+    def more_urls(self) -> list[URLPattern]:
+        """Add the forms."""
+        return [
+            self.route("new/", self.rule_view, "add"),
+            self.route("<int:pk>/", self.rule_view, "change"),
+            self.route("<int:pk>/remove/", self.remove_view, "remove"),
+        ]
+
+    def tools(self, request: HttpRequest) -> tuple[Crumb, ...]:
+        """Link the form of a new rule."""
+        return (("Add a rule", self.url_to("add")),) if self.may_act(request) else ()
+
+    def rule_view(self, request: HttpRequest, pk: int | None = None) -> HttpResponse:
+        """Show a rule, and save it."""
+        raise NotImplementedError
+
+    def remove_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Ask, and forget a rule."""
+        raise NotImplementedError
+
+    def get_rule(self, request: HttpRequest, pk: int | None) -> Any:
+        """Return the rule that a page is about, None for a new one; who only reads may not see the form of a new one, nor save."""
+        if pk is None or request.method == "POST":
+            self.require_acting(request)
+        return self.get_subject(request, pk) if pk is not None else None
+
+    def rule_page(self, request: HttpRequest, rule: Any, form: forms.Form, text: str) -> HttpResponse:
+        """Return the page of a rule with its form."""
+        disable_unless(self.may_act(request), form)
+        context = {
+            "form": form,
+            "may_act": self.may_act(request),
+            "rule": rule,
+            "text": text,
+            "remove_url": self.url_to("remove", rule.pk) if rule and self.may_act(request) else "",
+            "events": timeline(events_about((rule._meta.model_name, str(rule.pk)))) if rule else [],
+        }
+        return self.page(request, "admin/staff/federation_rule.html", str(rule) if rule else "Add a rule", **context)
+
+    def confirm_removal(self, request: HttpRequest, rule: Any, change: Callable[[], str], text: str) -> HttpResponse:
+        """Ask, and forget a rule."""
+        page = {"title": "Remove the rule", "text": text, "button": "Remove it", "then": self.url_to("changelist")}
+        return self.confirm(request, rule, change, **page)
 
 
 def _is_post(request: HttpRequest) -> bool:

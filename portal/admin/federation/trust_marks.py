@@ -8,15 +8,12 @@ from django import forms
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern
 from django.utils import timezone
 
 from federation.models import TrustAnchorRecord, TrustMarkRule
 from federation.trust_mark_rules import EDITABLE, delete_trust_mark_rule, save_trust_mark_rule
-from portal.admin.base import Crumb, staff_actor
-from portal.admin.federation.pages import URL_ATTRIBUTES, FederationAdmin, Refused, show_refusal
-from portal.admin.presentation import events_about, timeline
-from portal.admin.rules import disable_unless
+from portal.admin.base import staff_actor
+from portal.admin.federation.pages import URL_ATTRIBUTES, Refused, RuleAdmin, show_refusal
 from portal.admin.site import staff_site
 from portal.templatetags.portal import state_badge
 from protocol.constants import CLIENT_ID_LIMIT
@@ -83,7 +80,7 @@ def _words(scope: Scope) -> str:
 
 
 @admin.register(TrustMarkRule, site=staff_site)
-class TrustMarkRuleAdmin(FederationAdmin):
+class TrustMarkRuleAdmin(RuleAdmin):
     """Rules about trust marks."""
 
     label = "Trust mark rules"
@@ -106,23 +103,9 @@ class TrustMarkRuleAdmin(FederationAdmin):
         """Return whether it is in force as badge."""
         return state_badge("on" if subject.is_enabled else "off")
 
-    def more_urls(self) -> list[URLPattern]:
-        """Add the forms."""
-        return [
-            self.route("new/", self.rule_view, "add"),
-            self.route("<int:pk>/", self.rule_view, "change"),
-            self.route("<int:pk>/remove/", self.remove_view, "remove"),
-        ]
-
-    def tools(self, request: HttpRequest) -> tuple[Crumb, ...]:
-        """Link the form of a new rule."""
-        return (("Add a rule", self.url_to("add")),) if self.may_act(request) else ()
-
     def rule_view(self, request: HttpRequest, pk: int | None = None) -> HttpResponse:
         """Show a rule, and save it."""
-        if pk is None or request.method == "POST":
-            self.require_acting(request)
-        rule: TrustMarkRule | None = self.get_subject(request, pk) if pk is not None else None
+        rule: TrustMarkRule | None = self.get_rule(request, pk)
         form = MarkRuleForm(request.POST if request.method == "POST" else None, rule=rule)
         if form.is_valid():
             try:
@@ -132,16 +115,8 @@ class TrustMarkRuleAdmin(FederationAdmin):
             else:
                 messages.success(request, f"Saved. {COUNTS_FROM}")
                 return redirect(self.url_to("changelist"))
-        disable_unless(self.may_act(request), form)
-        context = {
-            "form": form,
-            "may_act": self.may_act(request),
-            "rule": rule,
-            "text": "An entity that carries a trust mark of this type gets what is chosen here, as long as the mark is valid.",
-            "remove_url": self.url_to("remove", pk) if rule and self.may_act(request) else "",
-            "events": timeline(events_about(("trustmarkrule", str(pk)))) if rule else [],
-        }
-        return self.page(request, "admin/staff/federation_rule.html", str(rule) if rule else "Add a rule", **context)
+        text = "An entity that carries a trust mark of this type gets what is chosen here, as long as the mark is valid."
+        return self.rule_page(request, rule, form, text)
 
     def remove_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Ask, and forget a rule."""
@@ -152,5 +127,4 @@ class TrustMarkRuleAdmin(FederationAdmin):
             return f"The rule is removed. {COUNTS_FROM}"
 
         text = "What it entitles to ends for every app that has it by this rule alone. Its next check ends it, which is due at once."
-        page = {"title": "Remove the rule", "text": text, "button": "Remove it", "then": self.url_to("changelist")}
-        return self.confirm(request, rule, change, **page)
+        return self.confirm_removal(request, rule, change, text)
