@@ -25,7 +25,7 @@ from protocol.errors import FederationError, InvalidMetadata, MetadataRefused, S
 from protocol.jose import VerificationBudget
 from registry.actors import Actor, federation_entity
 from registry.client_metadata.wire import error_for_findings
-from registry.lifecycle import confirm_trust, lose_trust
+from registry.lifecycle import TrustedMetadata, confirm_trust, keep_trust, lose_trust
 from registry.models import Client
 from registry.transitions import DEVELOPER, OPERATOR, OWNER
 
@@ -135,6 +135,8 @@ def settle(check: Check, *, now: datetime) -> Outcome:
                 with transaction.atomic():
                     return _confirm(record, check.candidate, actor, now)
             except MetadataRefused as error:
+                if record.client.trust != Client.Trust.BROKEN and dict(check.candidate.document.resolved) == record.resolved_metadata:
+                    return _keep(record, check.candidate, actor, now)
                 return _lose(record, _refused_by_our_rules(record, error), actor, now)
         if check.failure is None:
             raise ValueError("a check found neither a candidate nor a failure")
@@ -147,11 +149,31 @@ def _refused_by_our_rules(record: FederationRecord, error: MetadataRefused) -> F
     return _failure(record, StepNumber.LOCAL_RULES, Fixer.PARTNER, FailureClass.SIGNED_NEGATIVE, refusal)
 
 
+def _keep(record: FederationRecord, candidate: Candidate, actor: Actor, now: datetime) -> Outcome:
+    """Leave a client as it is registered whose federation says what it said: our own rules changed, and those give a time of grace.
+
+    `registry.client_checks` tells its owners and suspends it when that is over.
+    """
+    client = keep_trust(record.client, actor, _trusted(record, candidate).expires_at)
+    values = record_values(candidate, (), now=now)
+    for name in values.keys() - {"changes", "trust_marks"}:
+        setattr(record, name, values[name])
+    record.client = client
+    record.save()
+    return Outcome.UNCHANGED
+
+
+def _trusted(record: FederationRecord, candidate: Candidate) -> TrustedMetadata:
+    trusted = candidate.trusted
+    if record.registration_ends is None:
+        return trusted
+    # An explicit registration does not outlive its answer, whatever the chain says now.
+    return replace(trusted, expires_at=min(trusted.expires_at, record.registration_ends))
+
+
 def _confirm(record: FederationRecord, candidate: Candidate, actor: Actor, now: datetime) -> Outcome:
     before, was_lost = record.client.metadata, record.client.trust in (Client.Trust.SUSPECT, Client.Trust.BROKEN)
-    trusted = candidate.trusted
-    if record.registration_ends is not None:  # an explicit registration does not outlive its answer, whatever the chain says now
-        trusted = replace(trusted, expires_at=min(trusted.expires_at, record.registration_ends))
+    trusted = _trusted(record, candidate)
     client, assessment = confirm_trust(record.client, actor, trusted, now=now)
     if replaced := replaced_keys(record, candidate.chain):
         note_replaced_keys(client, replaced, actor)

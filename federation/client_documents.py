@@ -62,6 +62,9 @@ def build_client_document(resolution: Resolution, way: Way, *, default_scopes: S
     declared, resolved = resolution.chain.subject.metadata.get(entity_type, {}), metadata[entity_type]
     _check_registration_type(resolved, way)
     _check_nothing_emptied(declared, resolved)
+    if resolved.get("sector_identifier_uri"):
+        sentence = "This server has no pairwise subjects and does not look behind the sector_identifier_uri of an entity; leave it out."
+        raise InvalidMetadata(sentence, members=("sector_identifier_uri",))
     document, decisions = dict(resolved), []
     decisions += _leave_out(document)
     decisions += _choose_authentication(document, way)

@@ -116,7 +116,7 @@ class Sweep:
             return False
         rules = Rules(self.around.policies.of(client.organization_id), self.scopes)
         document = candidate.trusted.document
-        found = assess_metadata(document, client.organization, stage=client.stage, now=self.clock(), rules=rules)
+        found = assess_metadata(document, client.organization, stage=client.stage, now=self.clock(), restrictions={}, rules=rules)
         return not found.errors and found.metadata == client.metadata and dict(candidate.trusted.declared) == client.declared_metadata
 
 

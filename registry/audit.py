@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -14,9 +14,12 @@ from django.db import connection, models, transaction
 
 from protocol.strict_json import canonical_json
 from registry.actors import Actor
+from registry.compiled import CompiledInsert
 from registry.digests import server_secret
 from registry.models import AuditEvent, AuditSeal, Client, Organization
+from registry.models.audit import ActorKind
 
+_EVENTS: Final = CompiledInsert(AuditEvent)
 SEAL_SIZE: Final = 10_000
 _BREAKS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NEVER_RECORDED: Final = frozenset(("client_secret", "software_statement", "registration_access_token", "digest", "password"))
@@ -36,7 +39,7 @@ def record(
 
     `difference` maps a member to [before, after]; members that hold a secret are never written.
     """
-    return AuditEvent.objects.create(
+    event_row = AuditEvent(
         request_id=_one_line(actor.request_id, 64),
         actor_kind=actor.kind,
         actor_id=_one_line(actor.id, 64),
@@ -52,6 +55,8 @@ def record(
         source_address=actor.source_address,
         user_agent_family=_one_line(actor.user_agent_family, 40),
     )
+    _EVENTS.insert(event_row)
+    return event_row
 
 
 def _one_line(text: str, limit: int) -> str:
@@ -65,6 +70,23 @@ def _object_id(subject: models.Model) -> str:
     if isinstance(subject, Organization):
         return str(subject.org_id)
     return str(subject.pk)
+
+
+def done_by_staff(events: Iterable[AuditEvent]) -> frozenset[int]:
+    """Return the ids of those events that staff did, or an app of this server's operator towards another organization.
+
+    Partners do not see who of staff it was. At most one query.
+    """
+    events = list(events)
+    apps = {event.actor_id for event in events if event.actor_kind == ActorKind.CLIENT}
+    rows = Client.objects.filter(client_id__in=apps, organization__is_operator=True) if apps else Client.objects.none()
+    operators = dict(rows.values_list("client_id", "organization_id"))
+    return frozenset(
+        event.id
+        for event in events
+        if event.actor_kind == ActorKind.STAFF
+        or (event.actor_kind == ActorKind.CLIENT and operators.get(event.actor_id, event.organization_id) != event.organization_id)
+    )
 
 
 def difference_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Any]]:

@@ -55,6 +55,25 @@ def note_keys(client: Client, jwks: Any) -> None:
     ClientKeyUse.objects.bulk_create([ClientKeyUse(client=client, thumbprint=name) for name in sorted(thumbprints)], ignore_conflicts=True)
 
 
+def note_first_keys(client: Client) -> None:
+    """Write down the registered keys of a client just made. One statement, none without keys."""
+    if jwks := client.metadata.get("jwks"):
+        keys = {key.thumbprint for key in parse_jwk_set_once(jwks).keys}
+        ClientKeyUse.objects.bulk_create([ClientKeyUse(client=client, thumbprint=name) for name in sorted(keys)])
+
+
+def keep_fetched_keys(client: Client, jwks: Any, answer: FetchResponse, *, now: datetime) -> None:
+    """Keep the keys that were fetched from the client's `jwks_uri` when it registered, so that its first request needs no fetch."""
+    ClientKeySet.objects.update_or_create(
+        client=client,
+        defaults={
+            "jwks_uri": client.metadata["jwks_uri"], "jwks": jwks, "fetched_at": now, "attempted_at": now, "failure": "",
+            "fresh_until": now + freshness_of(answer),
+        },
+    )  # fmt: skip
+    note_keys(client, jwks)
+
+
 def clients_sharing_keys(client: Client, jwks: Any = None) -> QuerySet[Client]:
     """Return clients of other organizations that have a key of `client`, or of the key set `jwks` it asks for; a reviewer should
     ask why (DCR-JWK-09).

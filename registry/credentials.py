@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -12,14 +11,14 @@ from django.db.models import Q, QuerySet
 from protocol.errors import TransitionRefused
 from registry import audit
 from registry.actors import Actor
+from registry.client_secrets import NewSecret, digest_of_secret, write_secret
 from registry.compiled import CompiledQuery
-from registry.digests import digests_equal, keyed_digest, random_credential
+from registry.digests import digests_equal
 from registry.models import Client, ClientSecret
 from registry.transitions import DEVELOPER, OWNER, SYSTEM
 
 LIVE_SECRETS: Final = 2
 USE_SAMPLED_EVERY: Final = timedelta(hours=1)
-_PURPOSE: Final = "client-secret"
 # What the gate and the token endpoint read; the rest is loaded when it is asked for. Half the columns, half the time.
 _NEEDED_TO_ACT: Final = (
     *(f"client__{name}" for name in ("client_id", "name", "metadata", "state", "stage", "trust", "trust_expires_at", "paused_by_owner")),
@@ -28,17 +27,6 @@ _NEEDED_TO_ACT: Final = (
 )
 # Compared when a client has no secret, so that an unknown client costs the same work.
 _NO_DIGEST: Final = "0" * 64
-
-
-@dataclass(frozen=True, slots=True)
-class NewSecret:
-    """A secret just made. `value` exists here only; the row keeps its digest."""
-
-    row: ClientSecret
-    value: str
-
-    def __repr__(self) -> str:
-        return f"NewSecret({self.row!r})"
 
 
 def live_secrets(client: Client, now: datetime) -> QuerySet[ClientSecret]:
@@ -72,18 +60,9 @@ def create_secret(
             others.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=end_others_at)).update(expires_at=end_others_at)
         if live_secrets(row, now).count() >= LIVE_SECRETS:
             raise TransitionRefused("limit", f"This app has {LIVE_SECRETS} live secrets; end one first.")
-        value = random_credential("ccs")
-        secret = ClientSecret.objects.create(
-            client=row,
-            label=label[:60],
-            digest=keyed_digest(value, _PURPOSE),
-            tail=value[-4:],
-            created_by=actor.user,
-            created_at=now,
-            expires_at=expires_at,
-        )
-        audit.record(actor, "secret.created", row, organization=row.organization, difference={"secret": [None, str(secret)]})
-        return NewSecret(secret, value)
+        secret = write_secret(row, actor.user, now=now, label=label, expires_at=expires_at)
+        audit.record(actor, "secret.created", row, organization=row.organization, difference={"secret": [None, str(secret.row)]})
+        return secret
 
 
 def end_secret(secret: ClientSecret, actor: Actor, *, now: datetime) -> None:
@@ -97,12 +76,19 @@ def end_secret(secret: ClientSecret, actor: Actor, *, now: datetime) -> None:
             audit.record(actor, "secret.ended", row, organization=row.organization, difference={"secret": [str(secret), None]})
 
 
+def is_secret_of(client: Client, presented: str, now: datetime) -> bool:
+    """Say whether `presented` is a live secret of `client`, compared in constant time. One query."""
+    digest = digest_of_secret(presented)
+    matches = [digests_equal(secret.digest, digest) for secret in live_secrets(client, now)]
+    return any(matches)
+
+
 def client_with_secret(client_id: str, presented: str, method: str, now: datetime) -> Client | None:
     """Return the client called `client_id`, with its organization, when it authenticates by `method` and `presented` is a live secret
     of it; otherwise None. One query for all of it; the work is the same when the client is unknown.
     """
     live = [secret for secret in _SECRETS_OF.rows(client_id) if secret.expires_at is None or secret.expires_at > now]
-    digest = keyed_digest(presented, _PURPOSE)
+    digest = digest_of_secret(presented)
     matches = [secret for secret in live if digests_equal(secret.digest, digest)]
     if not live:
         digests_equal(_NO_DIGEST, digest)

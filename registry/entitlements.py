@@ -36,9 +36,10 @@ def lacks_grant(client: Client, grant_type: str, policy: RegistrationPolicy, now
 
 
 def grant_scopes(client: Client, names: Iterable[str], because: str, *, evidence: str = "") -> None:
-    """Entitle `client` to the scopes `names` because of `because`; what is there already stays."""
+    """Entitle `client` to the scopes `names` because of `because`; what is there already stays. One statement, none without names."""
     rows = [Entitlement(client=client, value=name, because=because, evidence=evidence[:500]) for name in sorted(set(names))]
-    Entitlement.objects.bulk_create(rows, ignore_conflicts=True)
+    if rows:
+        Entitlement.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 def grant_scopes_by_policy(client: Client) -> None:

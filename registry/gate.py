@@ -23,6 +23,7 @@ class Action(Enum):
     INTROSPECT = "introspect"
     USERINFO = "userinfo"
     MANAGE_REGISTRATION = "manage registration"
+    USE_API = "use the API"
 
 
 class Fixer(Enum):

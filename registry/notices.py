@@ -10,14 +10,18 @@ from django.db.models import F
 from registry.models import AuditEvent, Notice
 from registry.models.audit import ActorKind
 
-# An app that nobody filled in a form for is news to its owners.
+# An app that nobody filled in a form for is news to its owners, and so is one that changes itself where it matters.
 REGISTERED: Final = "client.registered"
+UPDATED: Final = "client.updated"
+_BY_MACHINES: Final = (ActorKind.FEDERATION, ActorKind.INITIAL_ACCESS_TOKEN)
+_MATTERS: Final = frozenset(("redirect_uris", "jwks", "jwks_uri", "token_endpoint_auth_method"))
 NOTIFIED: Final = frozenset(
     (
         *("org.submitted", "org.changes_requested", "org.approved", "org.rejected", "org.suspended", "org.reinstated"),
         *("change.requested", "change.approved", "change.sent_back", "change.rejected"),
-        *("client.drafted", "client.suspended", "client.reinstated", "client.closed", REGISTERED),
-        *("trust.broken", "trust.revived"),
+        *("client.drafted", "client.suspended", "client.reinstated", "client.closed", REGISTERED, UPDATED),
+        "client.check_failed",
+        *("trust.broken", "trust.revived", "statement.ended"),
     )
 )
 RETRY: Final = timedelta(minutes=1)
@@ -29,7 +33,9 @@ def write_notice(event: AuditEvent) -> Notice | None:
     """Write the notice that an event asks for, if it asks for one, in the caller's transaction."""
     if event.event not in NOTIFIED or event.organization_id is None:
         return None
-    if event.event == REGISTERED and event.actor_kind != ActorKind.FEDERATION:
+    if event.event == REGISTERED and event.actor_kind not in _BY_MACHINES:
+        return None
+    if event.event == UPDATED and (event.actor_kind != ActorKind.REGISTRATION_ACCESS_TOKEN or _MATTERS.isdisjoint(event.difference)):
         return None
     return Notice.objects.create(event=event, due_at=event.time)
 

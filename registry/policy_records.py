@@ -21,14 +21,15 @@ from registry.transitions import OPERATOR, SYSTEM
 def save_policy(organization: Organization | None, values: Mapping[str, Any], actor: Actor, *, now: datetime) -> PolicyRecord:
     """Make `values` the ones that differ from the built-in policy, for all or for one organization; return the record.
 
-    Registered apps keep what they have; the policy counts from their next registration or edit. Saving what is there already writes
-    nothing. Raises TransitionRefused with reason permission, or MetadataRefused with the findings about the values.
+    It counts from the next registration or edit; apps that break it are told and have a grace period (`registry.client_checks`).
+    Saving what is there already writes nothing. Raises TransitionRefused with reason permission, or MetadataRefused with the findings
+    about the values.
     """
     with transaction.atomic():
         if not actor.has_role(organization, OPERATOR, SYSTEM):
             raise TransitionRefused("permission", "Only an operator may change the registration policy.")
         findings = review_policy_values(dict(values))
-        for member in ("default_scopes", "federation_default_scopes"):
+        for member in ("default_scopes", "federation_default_scopes", "allowed_scopes"):
             findings += tuple(_unknown_scopes(member, values.get(member)))
         if errors_among(findings):
             raise MetadataRefused(findings)

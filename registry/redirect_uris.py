@@ -47,6 +47,17 @@ def review_redirect_uri(text: object, path: str, findings: Findings, *, native: 
         _review_private_use(uri, path, findings, native=native)
 
 
+def redirect_place(text: object) -> str:
+    """Return where a redirect URI leads, as a policy names it: its host in lower case, or its private-use scheme with the colon."""
+    try:
+        uri = split_uri(text) if isinstance(text, str) else None
+        if uri is None or uri.scheme not in ("https", "http"):
+            return f"{uri.scheme}:" if uri else "no address"
+        return parse_authority(uri.authority or "").host.lower()
+    except InvalidUrl:
+        return "no address"
+
+
 def _review_parts(uri: SplitUri, path: str, findings: Findings) -> None:
     if uri.fragment is not None:
         findings.error("redirect_uri.fragment", path, "A redirect URI must not have a fragment.", "Remove the # and what follows it.")

@@ -5,12 +5,14 @@ A policy is data: the built-in values, then the record for all, then the record 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal
 
 from registry.client_metadata.fields import ALL_ALGORITHMS, GRANT_TYPES, ID_TOKEN_ALGORITHMS, TOKEN_ENDPOINT_AUTH_METHODS
 from registry.findings import Finding, Findings
+from registry.redirect_uris import redirect_place
 
 Action = Literal["stripped", "replaced", "refused"]
 Metadata = dict[str, Any]
@@ -18,7 +20,11 @@ Metadata = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class RegistrationPolicy:
-    """The rules. Lifetimes are in seconds; a limit counts registered values or clients."""
+    """The rules. Lifetimes are in seconds; a limit counts registered values or clients.
+
+    Empty `allowed_scopes` and `redirect_hosts` allow all; a redirect host is a host name, or a private-use scheme with its colon.
+    `dynamic_client_idle_days` 0 lets clients that registered themselves be idle for ever.
+    """
 
     grant_types: tuple[str, ...] = GRANT_TYPES
     token_endpoint_auth_methods: tuple[str, ...] = TOKEN_ENDPOINT_AUTH_METHODS
@@ -28,6 +34,8 @@ class RegistrationPolicy:
     default_scopes: tuple[str, ...] = ()
     federation_default_scopes: tuple[str, ...] = ("openid", "profile", "email")
     federation_grant_types_by_mark: tuple[str, ...] = ()
+    allowed_scopes: tuple[str, ...] = ()
+    redirect_hosts: tuple[str, ...] = ()
     redirect_uris_limit: int = 20
     clients_limit: int = 50
     loopback_http_in_test: bool = True
@@ -35,6 +43,7 @@ class RegistrationPolicy:
     require_signed_request_object: bool = False
     access_token_lifetime_seconds: int = 600
     org_id_in_id_token: bool = True
+    dynamic_client_idle_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +82,12 @@ class PolicyOutcome:
         )
 
 
-LIMITS: Final = {"redirect_uris_limit": (1, 50), "clients_limit": (1, 10_000), "access_token_lifetime_seconds": (60, 3600)}
+LIMITS: Final = {
+    "redirect_uris_limit": (1, 50),
+    "clients_limit": (1, 10_000),
+    "access_token_lifetime_seconds": (60, 3600),
+    "dynamic_client_idle_days": (0, 3650),
+}
 CHOICES: Final = {
     "grant_types": GRANT_TYPES,
     "federation_grant_types_by_mark": GRANT_TYPES,
@@ -83,6 +97,16 @@ CHOICES: Final = {
     "id_token_algorithms": ID_TOKEN_ALGORITHMS,
 }
 MAY_BE_EMPTY: Final = ("federation_grant_types_by_mark",)
+# What the registration of one client may be held to beyond the policy of its organization: the initial access token that it came with,
+# or the profile of that, says so. Lists that allow are intersected, of the scopes and hosts an empty one allows all.
+NARROWABLE: Final = (
+    *("grant_types", "token_endpoint_auth_methods", "live_token_endpoint_auth_methods", "client_assertion_algorithms"),
+    *("id_token_algorithms", "allowed_scopes", "redirect_hosts", "redirect_uris_limit", "loopback_http_in_test", "default_scopes"),
+    *("require_pushed_authorization_requests", "require_signed_request_object"),
+)
+_EMPTY_ALLOWS_ALL: Final = ("allowed_scopes", "redirect_hosts")
+_PLACE: Final = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|::1|[a-z][a-z0-9+.-]{1,60}:)")
+NOTHING: Final = ("",)  # two lists that have nothing in common allow nothing, which is not the same as an empty list
 
 
 def review_policy_values(values: object) -> tuple[Finding, ...]:
@@ -111,6 +135,12 @@ def _review_list(name: str, value: object, findings: Findings) -> None:
     if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
         findings.error("policy.type", name, f"{name} must be a list of strings.")
         return
+    if name == "redirect_hosts":
+        for entry in value:
+            if not _PLACE.fullmatch(entry):
+                findings.error(
+                    "policy.place", name, f"{entry[:60]!r} is no host name in lower case and no private-use scheme with a colon."
+                )
     choices = CHOICES.get(name)
     if choices is None:
         return
@@ -130,6 +160,25 @@ def merge_policy(*records: Mapping[str, Any]) -> RegistrationPolicy:
     return policy
 
 
+def narrow_policy(policy: RegistrationPolicy, restrictions: Mapping[str, Any]) -> RegistrationPolicy:
+    """Return `policy` held to `restrictions`, a mapping of NARROWABLE values: whatever they say, nothing is allowed that was not before."""
+    changes: dict[str, Any] = {}
+    for name, value in restrictions.items():
+        before = getattr(policy, name)
+        if name == "default_scopes":
+            changes[name] = tuple(value)
+        elif isinstance(before, tuple):
+            open_to_all = name in _EMPTY_ALLOWS_ALL and not before
+            changes[name] = tuple(value) if open_to_all else tuple(one for one in before if one in value)
+            if name in _EMPTY_ALLOWS_ALL and not changes[name]:
+                changes[name] = NOTHING
+        elif isinstance(before, bool):
+            changes[name] = before and value if name == "loopback_http_in_test" else before or value
+        else:
+            changes[name] = min(before, value)
+    return replace(policy, **changes)
+
+
 def apply_registration_policy(
     policy: RegistrationPolicy, metadata: Mapping[str, Any], *, stage: str, scopes: Mapping[str, ScopeRule]
 ) -> PolicyOutcome:
@@ -141,6 +190,7 @@ def apply_registration_policy(
     decisions += _choose_id_token_algorithm(policy, result)
     decisions += _check_allowed(policy, result, stage)
     decisions += _limit_redirect_uris(policy, result)
+    decisions += _check_redirect_hosts(policy, result)
     decisions += _grant_scopes(policy, result, scopes)
     decisions += _force_switches(policy, result)
     return PolicyOutcome(result, tuple(decisions))
@@ -170,7 +220,7 @@ def _check_allowed(policy: RegistrationPolicy, metadata: Metadata, stage: str) -
         value = metadata.get(member)
         wrong = [entry for entry in (value if isinstance(value, list) else [value]) if entry is not None and entry not in choices]
         if wrong:
-            sentence = f"{member} {', '.join(wrong)} is not allowed here in stage {stage}. Allowed: {', '.join(choices)}."
+            sentence = f"{member} {', '.join(wrong)} is not allowed here in stage {stage}. Allowed: {', '.join(choices) or 'nothing'}."
             decisions.append(Decision(member, "refused", value, value, f"{member}.not_allowed", sentence))
     return decisions
 
@@ -183,14 +233,39 @@ def _limit_redirect_uris(policy: RegistrationPolicy, metadata: Metadata) -> list
     return [Decision("redirect_uris", "refused", count, count, "redirect_uris.limit", sentence)]
 
 
+def _check_redirect_hosts(policy: RegistrationPolicy, metadata: Metadata) -> list[Decision]:
+    if not policy.redirect_hosts:
+        return []
+    allowed = ", ".join(host for host in policy.redirect_hosts if host) or "nothing"
+    return [
+        Decision(
+            f"{member}[{position}]", "refused", uri, uri, f"{member}.host",
+            f"Addresses at {place[:100]} are not allowed for this registration. Allowed: {allowed}.",
+        )
+        for member in ("redirect_uris", "post_logout_redirect_uris")
+        for position, uri in enumerate(metadata.get(member, []))
+        if (place := redirect_place(uri)) not in policy.redirect_hosts
+    ]  # fmt: skip
+
+
 def _grant_scopes(policy: RegistrationPolicy, metadata: Metadata, scopes: Mapping[str, ScopeRule]) -> list[Decision]:
-    offered = {name for name, rule in scopes.items() if not rule.is_retired}
+    known = {name for name, rule in scopes.items() if not rule.is_retired}
+    offered = known & set(policy.allowed_scopes) if policy.allowed_scopes else known
     asked = metadata.pop("scope", None)
-    kept = [name for name in (asked or "").split() if name in offered]
+    words = (asked or "").split()
+    kept = [name for name in words if name in offered]
     decisions = []
-    if dropped := [name for name in (asked or "").split() if name not in offered]:
-        sentence = f"This server has no scope {', '.join(name[:60] for name in dropped[:10])}; it was left out."
-        decisions.append(Decision("scope", "stripped", asked, " ".join(kept), "scope.unknown", sentence))
+    for rule, dropped, why in (
+        ("scope.unknown", [name for name in words if name not in known], "This server has no scope {names}; it was left out."),
+        (
+            "scope.not_allowed",
+            [name for name in words if name in known - offered],
+            "This registration may not have {names}; it was left out.",
+        ),
+    ):
+        if dropped:
+            sentence = why.format(names=", ".join(name[:60] for name in dropped[:10]))
+            decisions.append(Decision("scope", "stripped", asked, " ".join(kept), rule, sentence))
     # A registration that is left without scopes says so by having no member: an empty one would read as absent when it comes back.
     if not kept and (kept := [name for name in policy.default_scopes if name in offered]):
         sentence = "No scope of this server was asked for; these are the default."

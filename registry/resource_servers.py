@@ -7,7 +7,8 @@ from datetime import datetime
 from django.db import transaction
 
 from registry.actors import Actor
-from registry.credentials import NewSecret, create_secret
+from registry.client_secrets import NewSecret
+from registry.credentials import create_secret
 from registry.lifecycle import create_organization, register_client
 from registry.lifecycle.organizations import approve_without_review
 from registry.models import Client, Organization

@@ -77,7 +77,9 @@ def check_change_request(request: ChangeRequest, *, now: datetime) -> tuple[Find
         findings.warning("change.widens", "metadata", sentence)
     items = [*findings.items, *check_client(client, request.metadata)]
     seen = {finding.code for finding in items}
-    assessed = assess_metadata(request.metadata, client.organization, stage=Client.Stage.LIVE, now=now).findings
+    assessed = assess_metadata(
+        request.metadata, client.organization, stage=Client.Stage.LIVE, now=now, restrictions=client.restrictions
+    ).findings
     return (*items, *(finding for finding in assessed if finding.code not in seen))
 
 

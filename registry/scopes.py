@@ -6,15 +6,23 @@ import re
 from typing import Any, Final
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from protocol.errors import TransitionRefused
 from registry import audit
 from registry.actors import Actor
-from registry.models import Scope
+from registry.models import Organization, Scope
 from registry.transitions import OPERATOR, SYSTEM
 
 EDITABLE: Final = ("title", "description", "is_sensitive", "is_retired")
+# Counts for apps of this server's operator only, so nobody else is offered it.
+OPERATORS_OWN: Final = ("registry.admin",)
 _SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,100}")
+
+
+def scopes_offered_to(organization: Organization) -> QuerySet[Scope]:
+    """Return the scopes that apps of an organization may find in a form."""
+    return Scope.objects.all() if organization.is_operator else Scope.objects.exclude(name__in=OPERATORS_OWN)
 
 
 def create_scope(name: str, actor: Actor, **values: Any) -> Scope:

@@ -45,7 +45,7 @@ ORGANIZATION: Final = _table(
 
 CLIENT: Final = _table(
     _step("activate", "draft", "active", (OWNER, DEVELOPER, SYSTEM), "client.activated"),
-    _step("suspend", "active suspended", "suspended", (REVIEWER,), "client.suspended", needs_reason=True),
+    _step("suspend", "active suspended", "suspended", (REVIEWER, SYSTEM), "client.suspended", needs_reason=True),
     _step("pause", "active", "suspended", (OWNER,), "client.suspended"),
     _step("reinstate", "suspended", "active", (REVIEWER,), "client.reinstated"),
     _step("resume", "suspended", "active", (OWNER,), "client.reinstated"),

@@ -15,7 +15,8 @@ from django.db.backends.sqlite3.base import DatabaseOperations
 from django.utils import timezone
 
 from registry.actors import Actor, job, person
-from registry.credentials import NewSecret, create_secret
+from registry.client_secrets import NewSecret
+from registry.credentials import create_secret
 from registry.lifecycle import change_organization, create_organization, register_client
 from registry.models import Client, Membership, Organization, Scope, User
 
@@ -45,6 +46,7 @@ def _forget_process_state() -> None:
     from authserver.documents import configuration_snapshot, metadata_snapshot, signed_jwks_snapshot
     from authserver.throttling import failures, sign_ins
     from authserver.tokens import policies
+    from portal.api.throttling import requests
     from registry import digests
     from registry.signing_keys import forget_snapshots
 
@@ -55,6 +57,7 @@ def _forget_process_state() -> None:
     failures.forget()
     sign_ins.forget()
     policies.forget()
+    requests.forget()
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ from protocol.errors.internal import (
 )
 from protocol.errors.oauth import (
     AccessDenied,
+    Conflict,
     ConsentRequired,
     InsufficientScope,
     InvalidClient,
@@ -58,8 +59,10 @@ from protocol.errors.oauth import (
     MethodNotAllowed,
     OAuthError,
     PayloadTooLarge,
+    PreconditionFailed,
     RequestUriNotSupported,
     ServiceUnavailable,
+    TokenMissing,
     TooManyRequests,
     UnapprovedSoftwareStatement,
     UnauthorizedClient,
@@ -69,6 +72,7 @@ from protocol.errors.oauth import (
     UnsupportedResponseType,
 )
 from protocol.errors.wire import (
+    problem_body,
     safe_description,
     wire_body,
     wire_headers,
@@ -76,6 +80,7 @@ from protocol.errors.wire import (
 
 __all__ = [
     "AccessDenied",
+    "Conflict",
     "ConsentRequired",
     "ConstraintViolated",
     "FederationError",
@@ -110,6 +115,7 @@ __all__ = [
     "PayloadTooLarge",
     "PolicyConflict",
     "PolicyViolation",
+    "PreconditionFailed",
     "ProtocolError",
     "RequestUriNotSupported",
     "ServiceUnavailable",
@@ -117,6 +123,7 @@ __all__ = [
     "StatementExpired",
     "StatementInvalid",
     "TemporarilyUnavailable",
+    "TokenMissing",
     "TooManyRequests",
     "TransitionRefused",
     "TrustMarkInvalid",
@@ -127,6 +134,7 @@ __all__ = [
     "UnsupportedMediaType",
     "UnsupportedParameter",
     "UnsupportedResponseType",
+    "problem_body",
     "safe_description",
     "wire_body",
     "wire_headers",

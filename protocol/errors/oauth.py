@@ -40,6 +40,13 @@ class MethodNotAllowed(InvalidRequest):
         super().__init__(f"This endpoint answers {' and '.join(allow)} only.")
 
 
+class Conflict(OAuthError):
+    """The request does not fit the state of what it is about (RFC 9110, 15.5.10)."""
+
+    code, status = "conflict", 409
+    default_description = "This cannot be done as things are now."
+
+
 class InvalidClient(OAuthError):
     """Client authentication failed (RFC 6749, 5.2); `scheme` is the Authorization scheme that was tried, if any."""
 
@@ -148,11 +155,28 @@ class InvalidToken(OAuthError):
     default_description = "The token is expired, revoked or malformed."
 
 
+class TokenMissing(InvalidToken):
+    """No bearer token was sent; the challenge then names no error (RFC 6750, 3.1)."""
+
+    default_description = "Send the token in the Authorization header: Bearer, a space, the token."
+
+
+class PreconditionFailed(InvalidRequest):
+    """The resource is no longer what If-Match names (RFC 9110, 13.1.1)."""
+
+    status = 412
+    default_description = "This is no longer what you read. Read it again, then change it."
+
+
 class InsufficientScope(OAuthError):
-    """The token does not carry the right that is needed (RFC 6750, 3.1)."""
+    """The token does not carry the right that is needed (RFC 6750, 3.1); `scope` names it for the challenge."""
 
     code, status = "insufficient_scope", 403
     default_description = "The token does not carry the right that is needed here."
+
+    def __init__(self, description: str = "", *, detail: str = "", scope: str = "") -> None:
+        self.scope = scope
+        super().__init__(description, detail=detail)
 
 
 class InvalidRedirectUri(OAuthError):

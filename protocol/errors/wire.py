@@ -7,7 +7,7 @@ from typing import Any
 
 from protocol.errors.base import ProtocolError
 from protocol.errors.internal import InternalError
-from protocol.errors.oauth import InsufficientScope, InvalidClient, InvalidToken, MethodNotAllowed
+from protocol.errors.oauth import InsufficientScope, InvalidClient, InvalidToken, MethodNotAllowed, TokenMissing
 
 # RFC 6749, 5.2: error_description is limited to %x20-21 / %x23-5B / %x5D-7E.
 _OUTSIDE_DESCRIPTION_CHARSET = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
@@ -45,14 +45,32 @@ def wire_body(error: ProtocolError, *, request_id: str = "", documentation: str 
     return body
 
 
+def problem_body(error: ProtocolError, *, request_id: str = "", documentation: str = "") -> dict[str, Any]:
+    """Return `error` as problem details without OAuth members (RFC 9457, 3); `code` is what a program decides by."""
+    shown = ProtocolError() if isinstance(error, InternalError) else error
+    body: dict[str, Any] = {
+        **shown.extensions,
+        "type": f"{documentation}#{shown.code}" if documentation else "about:blank",
+        "title": shown.code.replace("_", " ").capitalize(),
+        "status": shown.status,
+        "detail": shown.description,
+        "code": shown.code,
+    }
+    return {**body, "instance": f"urn:request:{request_id}"} if request_id else body
+
+
 def wire_headers(error: ProtocolError, *, realm: str) -> dict[str, str]:
     """Return the headers that go with `error`: challenge on 401 (RFC 6750, 3; RFC 6749, 5.2), Allow, Retry-After, no-store."""
     headers = {"Cache-Control": "no-store", "Pragma": "no-cache"}
     if isinstance(error, InvalidClient):
         headers["WWW-Authenticate"] = f'{error.scheme or "Basic"} realm="{realm}"'
+    elif isinstance(error, TokenMissing):
+        headers["WWW-Authenticate"] = f'Bearer realm="{realm}"'
     elif isinstance(error, InvalidToken | InsufficientScope):
         description = safe_description(error.description)
         headers["WWW-Authenticate"] = f'Bearer realm="{realm}", error="{error.code}", error_description="{description}"'
+        if isinstance(error, InsufficientScope) and error.scope:
+            headers["WWW-Authenticate"] += f', scope="{error.scope}"'
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(error.allow)
     if error.retry_after is not None:

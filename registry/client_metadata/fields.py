@@ -21,7 +21,6 @@ LOCALIZABLE: Final = ("client_name", "client_uri", "logo_uri", "tos_uri", "polic
 
 # Members whose feature this server does not have: a value that asks for it is refused, never stored in silence (DCR-META-37, -46, -48).
 NOT_OFFERED: Final = {
-    "sector_identifier_uri": "pairwise subjects",
     "id_token_encrypted_response_alg": "encrypted ID tokens",
     "id_token_encrypted_response_enc": "encrypted ID tokens",
     "userinfo_signed_response_alg": "signed userinfo answers",
@@ -124,6 +123,7 @@ READERS: Final[dict[str, values.Reader]] = {
     "software_id": values.read_identifier,
     "software_version": values.read_identifier,
     "subject_type": OneOf(SUBJECT_TYPES),
+    "sector_identifier_uri": values.read_https_url,
     "id_token_signed_response_alg": OneOf(ID_TOKEN_ALGORITHMS),
     "request_object_signing_alg": OneOf(ALL_ALGORITHMS),
     "require_signed_request_object": values.read_boolean,

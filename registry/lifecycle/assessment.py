@@ -11,7 +11,7 @@ from registry.client_metadata import read_client_metadata
 from registry.findings import Finding, errors_among
 from registry.models import Client, Organization
 from registry.policies import get_policy, get_scope_rules
-from registry.registration_policy import Decision, RegistrationPolicy, ScopeRule, apply_registration_policy
+from registry.registration_policy import Decision, RegistrationPolicy, ScopeRule, apply_registration_policy, narrow_policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,23 @@ class Rules:
 
 
 def assess_metadata(
-    document: Mapping[str, object], organization: Organization, *, stage: str, now: datetime, rules: Rules | None = None
+    document: Mapping[str, object],
+    organization: Organization,
+    *,
+    stage: str,
+    now: datetime,
+    restrictions: Mapping[str, Any],
+    rules: Rules | None = None,
 ) -> Assessment:
     """Say what this server makes of a metadata document for a client of `organization` in `stage`; writes nothing.
+
+    `restrictions` are those of the client (`Client.restrictions`), or of what a new one registers with.
 
     Form, DCR, federation and every update pass here, so that an update runs exactly what a create runs (house decision 7). Two queries,
     none when the `rules` are given.
     """
     policy, scopes = (rules.policy, rules.scopes) if rules else (get_policy(organization), get_scope_rules())
+    policy = narrow_policy(policy, restrictions)
     loopback = policy.loopback_http_in_test and stage == Client.Stage.TEST
     reading = read_client_metadata(document, now=int(now.timestamp()), allow_loopback_http=loopback)
     outcome = apply_registration_policy(policy, reading.metadata, stage=stage, scopes=scopes)

@@ -33,7 +33,7 @@ def request_go_live(client: Client, actor: Actor, *, now: datetime, justificatio
             raise TransitionRefused("state", "Only an active app in test can go live.")
         if row.organization.state != Organization.State.APPROVED:
             raise TransitionRefused("organization", "The organization must be approved first.")
-        assessment = assess_metadata(row.metadata, row.organization, stage=Client.Stage.LIVE, now=now)
+        assessment = assess_metadata(row.metadata, row.organization, stage=Client.Stage.LIVE, now=now, restrictions=row.restrictions)
         if assessment.errors:
             raise MetadataRefused(assessment.findings)
         return open_change_request(row, ChangeRequest.Kind.GO_LIVE, assessment.metadata, actor, now=now, justification=justification)
@@ -64,7 +64,7 @@ def approve_change(request: ChangeRequest, actor: Actor, *, digest: str, now: da
         check_step(CHANGE_REQUEST["approve"], row.state, actor, client.organization, reason)
         _check_reviewer(row, actor)
         _check_unchanged(row, client, digest)
-        assessment = assess_metadata(row.metadata, client.organization, stage=Client.Stage.LIVE, now=now)
+        assessment = assess_metadata(row.metadata, client.organization, stage=Client.Stage.LIVE, now=now, restrictions=client.restrictions)
         if assessment.errors:
             raise MetadataRefused(assessment.findings)
         if assessment.metadata != row.metadata:
@@ -87,7 +87,7 @@ def _check_not_own(row: ChangeRequest, actor: Actor) -> None:
 
 def _check_reviewer(row: ChangeRequest, actor: Actor) -> None:
     _check_not_own(row, actor)
-    if row.reviewer_id and actor.user is not None and row.reviewer_id != actor.user.pk:
+    if row.reviewer_id and not actor.is_reviewer(row.reviewer_id):
         raise TransitionRefused("assigned", f"{row.reviewer} is reviewing this request; assign it to yourself first.")
 
 

@@ -17,7 +17,6 @@ from registry.lifecycle.assessment import Assessment, assess_metadata
 from registry.lifecycle.records import apply_metadata, lock_client, open_change_request, supersede_open_requests, write_metadata
 from registry.lifecycle.steps import check_step, record_step
 from registry.models import ChangeRequest, Client, Organization
-from registry.models.audit import ActorKind
 from registry.policies import get_policy
 from registry.sensitivity import reasons_for_review
 from registry.transitions import CLIENT, DEVELOPER, OWNER, REVIEWER, SYSTEM
@@ -54,10 +53,10 @@ def register_client(
         roles = (REVIEWER,) if offer_to_owner else (OWNER, DEVELOPER, SYSTEM)
         if not actor.has_role(row, *roles):
             raise TransitionRefused("permission", f"Only {' or '.join(roles)} may do this.")
-        if actor.kind == ActorKind.USER and (stage == Client.Stage.LIVE or is_resource_server):
+        if actor.is_self_service and (stage == Client.Stage.LIVE or is_resource_server):
             raise TransitionRefused("permission", "An app made by hand starts in test; ask for it to go live.")
-        check_room(row)
-        assessment = assess_metadata(document, row, stage=stage, now=now)
+        check_room(row, limit=get_policy(row).clients_limit, count=count_clients(row))
+        assessment = assess_metadata(document, row, stage=stage, now=now, restrictions={})
         if assessment.errors:
             raise MetadataRefused(assessment.findings)
         client = Client(
@@ -77,12 +76,16 @@ def register_client(
         return client
 
 
-def check_room(organization: Organization) -> None:
+def count_clients(organization: Organization) -> int:
+    """Return how many clients count towards the limit of an organization. One query."""
+    return organization.clients.exclude(state=Client.State.CLOSED).count()
+
+
+def check_room(organization: Organization, *, limit: int, count: int) -> None:
     """Refuse an organization that may not get another client. Raises TransitionRefused with reason organization or limit."""
     if organization.state in (Organization.State.SUSPENDED, Organization.State.REJECTED, Organization.State.CLOSED):
         raise TransitionRefused("organization", f"The organization is {organization.get_state_display().lower()}.")
-    limit = get_policy(organization).clients_limit
-    if organization.clients.exclude(state=Client.State.CLOSED).count() >= limit:
+    if count >= limit:
         raise TransitionRefused("limit", f"This organization has its {limit} apps; close one, or ask our staff for more.")
 
 
@@ -97,9 +100,9 @@ def update_client(client: Client, actor: Actor, document: Mapping[str, object], 
             raise TransitionRefused("permission", "Only an owner or developer may do this.")
         if row.state == Client.State.CLOSED:
             raise TransitionRefused("state", "This app is closed.")
-        if actor.kind == ActorKind.USER and row.source != Client.Source.MANUAL:
+        if actor.is_self_service and row.source != Client.Source.MANUAL:
             raise TransitionRefused("source", "This app was not registered here by hand; change it where it was registered.")
-        assessment = assess_metadata(document, row.organization, stage=row.stage, now=now)
+        assessment = assess_metadata(document, row.organization, stage=row.stage, now=now, restrictions=row.restrictions)
         if assessment.errors:
             raise MetadataRefused(assessment.findings)
         reasons = reasons_for_review(row.metadata, assessment.metadata) if row.stage == Client.Stage.LIVE else ()

@@ -20,7 +20,6 @@ from registry.actors import Actor
 from registry.audit import difference_between
 from registry.lifecycle.steps import check_step, record_step
 from registry.models import Client, Contact, Membership, Organization, User
-from registry.models.audit import ActorKind
 from registry.organization_details import OrganizationDetails, read_organization_details
 from registry.transitions import ORGANIZATION, SYSTEM
 
@@ -118,7 +117,7 @@ def update_organization(
             before = {name: getattr(row, name) for name in EDITABLE}
             after = {**before, **details.values}
             changed: dict[str, Any] = difference_between(before, after)
-            if identity_is_settled(row) and actor.kind != ActorKind.STAFF and not changed.keys().isdisjoint(IDENTITY):
+            if identity_is_settled(row) and not changed.keys().isdisjoint(IDENTITY) and actor.speaks_for(row):
                 raise TransitionRefused("identity", "Name, registration number and country are reviewed; ask our staff to change them.")
             for name, value in after.items():
                 setattr(row, name, value)
@@ -194,18 +193,18 @@ def _guard_own_organization(row: Organization, actor: Actor) -> None:
 
 def _guard_assigned(row: Organization, actor: Actor) -> None:
     _guard_own_organization(row, actor)
-    if row.reviewer_id and actor.user is not None and row.reviewer_id != actor.user.pk:
+    if row.reviewer_id and not actor.is_reviewer(row.reviewer_id):
         raise TransitionRefused("assigned", f"{row.reviewer} is reviewing this organization; assign it to yourself first.")
 
 
 def _guard_reopen(row: Organization, actor: Actor) -> None:
-    if actor.kind == ActorKind.USER and row.reopened_by_owner:
+    if row.reopened_by_owner and actor.speaks_for(row):
         raise TransitionRefused("once", "A rejected organization can be reopened once; ask our staff.")
 
 
 def _guard_close(row: Organization, actor: Actor) -> None:
     live = row.clients.filter(stage=Client.Stage.LIVE).exclude(state=Client.State.CLOSED)
-    if actor.kind == ActorKind.USER and live.exists():
+    if actor.speaks_for(row) and live.exists():
         raise TransitionRefused("live_apps", "Close the live apps of this organization first.")
 
 
@@ -233,7 +232,7 @@ def _note_reviewer(row: Organization, actor: Actor, now: datetime) -> None:  # n
 
 
 def _note_reopening(row: Organization, actor: Actor, now: datetime) -> None:  # noqa: ARG001
-    row.reopened_by_owner = row.reopened_by_owner or actor.kind == ActorKind.USER
+    row.reopened_by_owner = row.reopened_by_owner or actor.speaks_for(row)
 
 
 _EFFECTS: Final[dict[str, Callable[[Organization, Actor, datetime], None]]] = {

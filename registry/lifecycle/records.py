@@ -26,6 +26,17 @@ def lock_client(client: Client) -> Client:
 
 def write_metadata(client: Client, metadata: dict[str, Any], *, now: datetime) -> None:
     """Store registered metadata, its projection onto the toolkit's columns, and what follows from it for entitlements and secrets."""
+    project_metadata(client, metadata)
+    client.save()
+    if "jwks_uri" not in metadata:  # which keys are behind one is noted when they are fetched
+        note_keys(client, metadata.get("jwks"))
+    grant_scopes_by_policy(client)
+    if not client.uses_secret:  # a secret must not come back to life with the method (DCR-MGT-10)
+        client.secrets.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now)).update(expires_at=now)
+
+
+def project_metadata(client: Client, metadata: dict[str, Any]) -> None:
+    """Set registered metadata and its projection onto the toolkit's columns."""
     client.metadata = metadata
     client.name = metadata.get("client_name", "")
     client.redirect_uris = " ".join(metadata.get("redirect_uris", []))
@@ -34,12 +45,6 @@ def write_metadata(client: Client, metadata: dict[str, Any], *, now: datetime) -
     client.client_type = Client.CLIENT_PUBLIC if public else Client.CLIENT_CONFIDENTIAL
     redirects = "authorization_code" in metadata["grant_types"]
     client.authorization_grant_type = Client.GRANT_AUTHORIZATION_CODE if redirects else Client.GRANT_CLIENT_CREDENTIALS
-    client.save()
-    if "jwks_uri" not in metadata:  # which keys are behind one is noted when they are fetched
-        note_keys(client, metadata.get("jwks"))
-    grant_scopes_by_policy(client)
-    if not client.uses_secret:  # a secret must not come back to life with the method (DCR-MGT-10)
-        client.secrets.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now)).update(expires_at=now)
 
 
 def apply_metadata(

@@ -38,9 +38,10 @@ def record_step(
     *,
     reason: str = "",
     difference: Mapping[str, Any] | None = None,
+    is_news: bool = True,
 ) -> AuditEvent:
-    """Write the audit row of a transition, with the notice that it asks for, and tell listeners after commit."""
+    """Write the audit row of a transition, with the notice that it asks for if it `is_news`, and tell listeners after commit."""
     row = audit.record(actor, event, subject, organization=organization, reason=reason, difference=difference)
-    write_notice(row)
-    transaction.on_commit(lambda: transition_committed.send_robust(sender=type(subject), event=row, subject=subject))
+    notice = write_notice(row) if is_news else None
+    transaction.on_commit(lambda: transition_committed.send_robust(sender=type(subject), event=row, subject=subject, notice=notice))
     return row

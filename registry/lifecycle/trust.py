@@ -14,10 +14,11 @@ from protocol.errors import MetadataRefused, TransitionRefused
 from registry.actors import Actor
 from registry.audit import difference_between
 from registry.lifecycle.assessment import Assessment, assess_metadata
-from registry.lifecycle.clients import check_room
+from registry.lifecycle.clients import check_room, count_clients
 from registry.lifecycle.records import apply_metadata, lock_client, write_metadata
 from registry.lifecycle.steps import check_step, record_step
 from registry.models import Client, Organization
+from registry.policies import get_policy
 from registry.transitions import SYSTEM, TRUST
 
 
@@ -42,7 +43,7 @@ def register_trusted_client(
         _check_job(actor, row)
         if row.state != Organization.State.APPROVED:
             raise TransitionRefused("organization", f"The organization of this entity is {row.get_state_display().lower()}.")
-        check_room(row)
+        check_room(row, limit=get_policy(row).clients_limit, count=count_clients(row))
         assessment = _assess(trusted, row, now)
         client = Client(
             client_id=client_id,
@@ -81,6 +82,21 @@ def confirm_trust(
         row.declared_metadata = dict(trusted.declared)
         apply_metadata(row, assessment.metadata, actor, now=now)
         return row, assessment
+
+
+def keep_trust(client: Client, actor: Actor, expires_at: datetime) -> Client:
+    """Write down that the trust chain of a client stands, whatever our own rules say of its metadata by now, which stays as it is.
+
+    Raises TransitionRefused with reason permission or state.
+    """
+    with transaction.atomic():
+        row = lock_client(client)
+        _check_job(actor, row.organization)
+        if row.trust != Client.Trust.VALID:
+            _change_trust(row, "restore", actor, "")
+        row.trust_expires_at = expires_at
+        row.save(update_fields=["trust", "trust_expires_at"])
+        return row
 
 
 def extend_trust(ends: Mapping[int, datetime]) -> None:
@@ -146,7 +162,7 @@ def _check_job(actor: Actor, organization: Organization) -> None:
 
 
 def _assess(trusted: TrustedMetadata, organization: Organization, now: datetime) -> Assessment:
-    assessment = assess_metadata(trusted.document, organization, stage=Client.Stage.LIVE, now=now)
+    assessment = assess_metadata(trusted.document, organization, stage=Client.Stage.LIVE, now=now, restrictions={})
     if assessment.errors:
         raise MetadataRefused(assessment.findings)
     return assessment

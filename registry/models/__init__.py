@@ -2,6 +2,7 @@
 
 from registry.models.audit import AuditEvent, AuditSeal
 from registry.models.changes import ChangeRequest
+from registry.models.checks import ClientCheck
 from registry.models.clients import Client, ClientKeySet, ClientKeyUse, ClientSecret
 from registry.models.entitlements import Entitlement, Scope
 from registry.models.notices import Notice
@@ -16,6 +17,7 @@ __all__ = [
     "AuditSeal",
     "ChangeRequest",
     "Client",
+    "ClientCheck",
     "ClientKeySet",
     "ClientKeyUse",
     "ClientSecret",

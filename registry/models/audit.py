@@ -14,6 +14,7 @@ class ActorKind(models.TextChoices):
     CLIENT = "client", "App"
     INITIAL_ACCESS_TOKEN = "iat", "Initial access token"
     REGISTRATION_ACCESS_TOKEN = "rat", "Registration access token"
+    SOFTWARE_STATEMENT = "statement", "Software statement"
     FEDERATION = "federation", "Federation"
     JOB = "job", "Job"
 

@@ -78,6 +78,9 @@ class Client(AbstractApplication):
 
     metadata = models.JSONField(default=dict)
     declared_metadata = models.JSONField(default=dict)
+    restrictions = models.JSONField(
+        default=dict, help_text="What its registration is held to beyond the policy, from what it registered with."
+    )
     is_resource_server = models.BooleanField(default=False)
     accepts_token_endpoint_audience = models.BooleanField(
         default=False, help_text="Legacy clients that send the token endpoint URL as audience of their assertion."

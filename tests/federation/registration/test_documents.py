@@ -15,6 +15,7 @@ from protocol.errors import TransitionRefused
 from protocol.fetch import Page
 from protocol.jose import generate_private_key, issue_jwt
 from registry.actors import person
+from registry.client_checks import check_clients
 from registry.lifecycle import update_client
 from registry.models import Client, ClientSecret, PolicyRecord
 from tests.conftest import Cast
@@ -370,6 +371,26 @@ def test_our_own_policy_strips_and_replaces_and_says_so(world: World, cast: Cast
 
 
 # Later (threats.md T12).
+
+
+def test_a_stricter_policy_of_ours_leaves_registered_entities_their_time_of_grace(world: World, cast: Cast, now: datetime) -> None:
+    party = world.add()
+    before = registered(party)
+    PolicyRecord.objects.create(organization=None, values={"grant_types": ["client_credentials"]})
+    ends = party.client.trust_expires_at
+    assert check_client(party.record, now=now) is Outcome.UNCHANGED
+    client = party.client
+    assert (client.trust, client.metadata) == (Client.Trust.VALID, before)
+    assert client.trust_expires_at >= ends
+    assert [checked.client.client_id for checked in check_clients(now) if checked.check] == [client.client_id]
+
+
+def test_what_the_federation_changes_is_judged_by_the_rules_of_today(world: World, cast: Cast, now: datetime) -> None:
+    party = world.add()
+    registered(party)
+    PolicyRecord.objects.create(organization=None, values={"grant_types": ["client_credentials"]})
+    party.metadata["client_name"] = "Another name"
+    assert check_client(party.record, now=now) is Outcome.BROKEN
 
 
 @pytest.mark.threat("T12")

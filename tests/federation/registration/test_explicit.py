@@ -689,7 +689,7 @@ def test_our_configuration_offers_registration_exactly_while_an_anchor_is_accept
         for entity_type in ("openid_provider", "oauth_authorization_server"):
             metadata = content["metadata"][entity_type]
             assert metadata["issuer"] == ISSUER
-            assert "registration_endpoint" not in metadata
+            assert ("registration_endpoint" in metadata) == (entity_type == "oauth_authorization_server")
             offered = {name: metadata.get(name) for name in ("client_registration_types_supported", "federation_registration_endpoint")}
             if entity_type == "openid_provider" or any(offered.values()):
                 assert offered == {

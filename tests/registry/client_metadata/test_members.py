@@ -289,10 +289,10 @@ def test_without_a_redirect_uri_at_fault_the_error_is_invalid_client_metadata():
 
 
 @pytest.mark.spec("DCR-META-35")
-def test_a_sector_identifier_is_refused_since_no_pairwise_subject_would_use_it():
-    reading = read(website(sector_identifier_uri="https://app.example.org/sector.json"))
-    assert [(error.code, error.member) for error in reading.errors] == [("value.not_offered", "sector_identifier_uri")]
-    assert "sector_identifier_uri" not in reading.metadata
+def test_a_sector_identifier_is_an_https_address():
+    sector = "https://app.example.org/sector.json"
+    assert read(website(sector_identifier_uri=sector)).metadata["sector_identifier_uri"] == sector
+    assert [error.member for error in read(website(sector_identifier_uri="http://app.example.org/s")).errors] == ["sector_identifier_uri"]
 
 
 @pytest.mark.spec("DCR-META-07")

@@ -45,7 +45,7 @@ ORGANIZATION_STEPS = {
 }
 CLIENT_STEPS = {
     "activate": ("draft", "active", "owner developer job", False),
-    "suspend": ("active suspended", "suspended", "reviewer other_reviewer", True),
+    "suspend": ("active suspended", "suspended", "reviewer other_reviewer job", True),
     "pause": ("active", "suspended", "owner", False),
     "reinstate": ("suspended", "active", "reviewer other_reviewer", False),
     "resume": ("suspended", "active", "owner", False),
