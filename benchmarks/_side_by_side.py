@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -58,3 +59,15 @@ def _answer(process: subprocess.Popen[str]) -> str:
     if not line:
         sys.exit("A worker ended early; see its message above.")
     return line
+
+
+def report_ratios(what: str, sides: Mapping[str, str], results: dict[str, list[list[float]]]) -> dict[str, float]:
+    """Print a table and return the median processor time of each side as a multiple of stock."""
+    medians = {side: [statistics.median(column) * 1000 for column in zip(*rounds, strict=True)] for side, rounds in results.items()}
+    # Round by round, so that what slows the machine down for a while cancels out.
+    pairs = {side: [one[0] / other[0] for one, other in zip(rounds, results["stock"], strict=True)] for side, rounds in results.items()}
+    ratios = {side: statistics.median(values) for side, values in pairs.items()}
+    print(f"{what:<32}{'CPU ms':>9}{'wall ms':>9}{'x stock':>9}")
+    for side, label in sides.items():
+        print(f"{label:<32}{medians[side][0]:>9.2f}{medians[side][1]:>9.2f}{ratios[side]:>9.2f}")
+    return ratios

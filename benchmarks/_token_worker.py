@@ -1,55 +1,22 @@
-"""One side of benchmarks/token_requests.py: sets a project up, then measures a round for each line on its standard input.
-
-Each round prints the processor seconds and the wall seconds of one token request. Run by token_requests.py, not by hand.
-"""
+"""One side of benchmarks/token_requests.py: asks for tokens. Run by token_requests.py, not by hand."""
 
 from __future__ import annotations
 
 import base64
-import io
-import json
 import sys
 import time
 import uuid
-import warnings
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
-import django
-from django.core.management import call_command
+from benchmarks._rounds import Maker, Request, answer_rounds, environ
 
 BODY = b"grant_type=client_credentials&scope=bookings.read"
-Request = dict[str, Any]
-Maker = Callable[[int], list[Request]]
 
 
-def environ(body: bytes, authorization: str = "") -> Request:
-    """Return a WSGI environment as a server makes one, with what a proxy adds."""
-    request = {
-        "REQUEST_METHOD": "POST",
-        "PATH_INFO": "/oauth/token",
-        "SCRIPT_NAME": "",
-        "QUERY_STRING": "",
-        "SERVER_NAME": "127.0.0.1",
-        "SERVER_PORT": "8000",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "REMOTE_ADDR": "127.0.0.1",
-        "HTTP_HOST": "127.0.0.1",
-        "HTTP_ACCEPT": "application/json",
-        "HTTP_ACCEPT_ENCODING": "gzip",
-        "HTTP_USER_AGENT": "benchmark",
-        "CONTENT_TYPE": "application/x-www-form-urlencoded",
-        "CONTENT_LENGTH": str(len(body)),
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "http",
-        "wsgi.input": io.BytesIO(body),
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
-    }
-    return {**request, "HTTP_AUTHORIZATION": authorization} if authorization else request
+def token_request(body: bytes, authorization: str = "") -> Request:
+    """Return one request to the token endpoint."""
+    return environ("/oauth/token", body, "application/x-www-form-urlencoded", authorization)
 
 
 def basic(client_id: str, secret: str) -> str:
@@ -65,7 +32,7 @@ def stock_maker() -> Maker:
     application = Application.objects.create(
         client_id="benchmark", client_secret=secret, client_type="confidential", authorization_grant_type="client-credentials"
     )
-    return lambda count: [environ(BODY, basic(application.client_id, secret)) for _ in range(count)]
+    return lambda count: [token_request(BODY, basic(application.client_id, secret)) for _ in range(count)]
 
 
 def our_maker(method: str) -> Maker:
@@ -86,9 +53,9 @@ def our_maker(method: str) -> Maker:
     document |= {"token_endpoint_auth_method": method, **keys}
     client = register_client(COMMAND_LINE, get_operator_organization(COMMAND_LINE, now=now), document, now=now)
     if method == "private_key_jwt":
-        return lambda count: [environ(signed_body(client.client_id, key)) for _ in range(count)]
+        return lambda count: [token_request(signed_body(client.client_id, key)) for _ in range(count)]
     secret = create_secret(client, COMMAND_LINE, now=now).value
-    return lambda count: [environ(BODY, basic(client.client_id, secret)) for _ in range(count)]
+    return lambda count: [token_request(BODY, basic(client.client_id, secret)) for _ in range(count)]
 
 
 def signed_body(client_id: str, key: Any) -> bytes:
@@ -104,38 +71,6 @@ def signed_body(client_id: str, key: Any) -> bytes:
     return BODY + b"&" + urlencode(assertion).encode()
 
 
-def main() -> None:
-    """Answer rounds until standard input ends."""
-    side, per_round = sys.argv[1], int(sys.argv[2])
-    warnings.simplefilter("ignore")  # there are no static files here
-    django.setup()
-    from django.core.wsgi import get_wsgi_application
-
-    call_command("migrate", interactive=False, verbosity=0)
-    application = get_wsgi_application()
-    statuses: list[str] = []
-
-    def serve(request: Request) -> None:
-        response = application(request, lambda status, headers: statuses.append(status))
-        b"".join(response)
-        response.close()
-
-    requests = stock_maker() if side == "stock" else our_maker(side)
-    for request in requests(30):
-        serve(request)
-    print("ready", flush=True)
-    for _ in sys.stdin:
-        batch = requests(per_round)
-        serve(batch[0])
-        statuses.clear()
-        processor, wall = time.process_time(), time.perf_counter()
-        for request in batch[1:]:
-            serve(request)
-        spent = [(time.process_time() - processor) / (per_round - 1), (time.perf_counter() - wall) / (per_round - 1)]
-        if set(statuses) != {"200 OK"}:
-            sys.exit(f"{side}: {set(statuses)}")
-        print(json.dumps(spent), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    side = sys.argv[1]
+    answer_rounds(side, stock_maker if side == "stock" else lambda: our_maker(side), int(sys.argv[2]), status="200 OK")

@@ -142,7 +142,7 @@ def register_all(world: Any) -> None:
             if "openid_relying_party" not in entity.metadata:
                 continue
             candidate = prepare(around.resolver.resolve(entity_id), Way.AUTOMATIC, around, organization)
-            found = assess_metadata(candidate.trusted.document, organization, stage="live", now=now, rules=rules)
+            found = assess_metadata(candidate.trusted.document, organization, stage="live", now=now, restrictions={}, rules=rules)
             client = Client.objects.create(
                 client_id=entity_id, organization=organization, source=Client.Source.FEDERATION_AUTOMATIC, stage="live", state="active",
                 trust="valid", trust_expires_at=candidate.trusted.expires_at, metadata=found.metadata, client_type="confidential",

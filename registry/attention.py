@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 
-from registry.models import ChangeRequest, Client, ClientSecret, Organization
+from registry.models import ChangeRequest, Client, ClientCheck, ClientSecret, Organization
 
 NOTICE_BEFORE_END: Final = timedelta(days=30)
 
@@ -34,7 +34,7 @@ _ORGANIZATION_SENTENCES: Final = {
 
 
 def find_attention(organizations: Collection[Organization], now: datetime) -> list[Attention]:
-    """Return what the members of `organizations` should look at. Three queries, however many there are."""
+    """Return what the members of `organizations` should look at. Four queries, however many there are."""
     by_id = {organization.pk: organization for organization in organizations}
     items = [
         Attention(f"organization_{row.state}", _ORGANIZATION_SENTENCES[Organization.State(row.state)], row, moment=row.state_changed_at)
@@ -55,6 +55,9 @@ def find_attention(organizations: Collection[Organization], now: datetime) -> li
     for secret in _ending_secrets(by_id, now):
         organization = by_id[secret.client.organization_id]
         items.append(Attention("secret_ending", f"{secret} ends soon.", organization, secret.client, moment=secret.expires_at))
+    for check in _open_checks(by_id):
+        sentence = f"It breaks a rule and will be suspended unless that is mended: {check.sentences[0]}"
+        items.append(Attention("rule_broken", sentence, by_id[check.client.organization_id], check.client, moment=check.enforce_at))
     return items
 
 
@@ -62,6 +65,12 @@ def _sent_back(ids: Collection[int]) -> list[ChangeRequest]:
     """Return requests that were sent back and not followed by another."""
     later = ChangeRequest.objects.filter(client=OuterRef("client"), id__gt=OuterRef("id"))
     rows = ChangeRequest.objects.filter(~Exists(later), state=ChangeRequest.State.SENT_BACK, client__organization__in=ids)
+    return list(rows.exclude(client__state=Client.State.CLOSED).select_related("client"))
+
+
+def _open_checks(ids: Collection[int]) -> list[ClientCheck]:
+    """Return what breaks today's rules and is still to be enforced."""
+    rows = ClientCheck.objects.filter(Q(enforced_at=None) | Q(enforce_at__gt=F("enforced_at")), client__organization__in=ids)
     return list(rows.exclude(client__state=Client.State.CLOSED).select_related("client"))
 
 

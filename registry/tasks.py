@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from datetime import timedelta
+from typing import Final
+
 from celery import shared_task
 from django.db import OperationalError
 from django.utils import timezone
 
-from registry import audit, single_use
+from registry import audit, client_checks, single_use
+from registry.actors import job
+
+# Below the time limit of a task, with the transaction and the mail of one app still to come.
+LONGEST_RUN: Final = timedelta(seconds=30)
 
 
 @shared_task(autoretry_for=(OperationalError,), max_retries=2, default_retry_delay=5)
@@ -22,3 +30,19 @@ def seal_audit() -> int:
 def purge_single_use_values() -> int:
     """Delete single-use values that can no longer be presented; return how many."""
     return single_use.purge_expired(timezone.now())
+
+
+@shared_task(autoretry_for=(OperationalError,), max_retries=2, default_retry_delay=5)
+def check_clients(after: int = 0) -> dict[str, int]:
+    """Write down which apps break today's rules, and suspend those whose grace period is over; return how many came to what.
+
+    What does not fit is the work of another message, which goes on behind the last app. Should it be lost, tomorrow's begins anew.
+    """
+    now = timezone.now()
+    counts: Counter[str] = Counter()
+    for settled in client_checks.settle_clients(now, job("client check"), after=after):
+        counts[settled.outcome] += 1
+        if timezone.now() >= now + LONGEST_RUN:
+            check_clients.delay(settled.checked.client.pk)
+            break
+    return dict(counts)

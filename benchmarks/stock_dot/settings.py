@@ -40,5 +40,10 @@ else:
         }
     }
 PASSWORD_HASHERS = ["benchmarks.stock_dot.hashers.OneRoundHasher", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
-OAUTH2_PROVIDER = {"CLIENT_SECRET_HASHER": "one_round", "SCOPES": {"bookings.read": "See your bookings"}}
+OAUTH2_PROVIDER = {
+    "CLIENT_SECRET_HASHER": "one_round",
+    "SCOPES": {"bookings.read": "See your bookings"},
+    "DCR_ENABLED": True,
+    "DCR_REGISTRATION_PERMISSION_CLASSES": ["oauth2_provider.dcr.AllowAllDCRPermission"],
+}
 LOGGING_CONFIG = None

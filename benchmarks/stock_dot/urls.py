@@ -1,6 +1,13 @@
-"""The stock token endpoint."""
+"""The stock endpoints."""
 
-from django.urls import path
-from oauth2_provider.views import TokenView
+from django.urls import include, path
+from oauth2_provider import views
 
-urlpatterns = [path("oauth/token", TokenView.as_view(), name="token")]
+toolkit = [
+    path("register/", views.DynamicClientRegistrationView.as_view(), name="dcr-register"),
+    path("register/<str:client_id>/", views.DynamicClientRegistrationManagementView.as_view(), name="dcr-register-management"),
+]
+urlpatterns = [
+    path("oauth/token", views.TokenView.as_view(), name="token"),
+    path("", include((toolkit, "oauth2_provider"))),
+]
