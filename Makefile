@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-services lint format bench e2e requirements clean
+.PHONY: help run test test-services fuzz-api lint format bench e2e requirements clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,10 @@ test: .venv/.dev-installed ## the tests that need nothing but this folder; ARGS=
 test-services: .venv/.dev-installed ## the tests on PostgreSQL and Redis, started for this run
 	.ci/services install
 	.ci/services with $(PYTEST) -m "not browser and not foreign" -n 2 $(ARGS)
+
+fuzz-api: .venv/.dev-installed ## many more requests made from the OpenAPI document; FUZZ_EXAMPLES=20000 says how many
+	.ci/services install
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-20000} .ci/services with $(PYTEST) -n 2 tests/portal/api/test_fuzz.py $(ARGS)
 
 e2e: .venv/.dev-installed ## the tests with a browser or a foreign implementation
 	.ci/services install-browser

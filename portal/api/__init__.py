@@ -1,0 +1,1 @@
+"""The JSON API at /api/v1/: the services of the registry, for apps with a client credentials token (docs/api.md)."""
