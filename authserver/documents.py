@@ -40,7 +40,9 @@ def protocol_jwks() -> dict[str, Any]:
 def _sign_configuration() -> OwnStatement:
     told = metadata_snapshot.get()
     keys = {"signed_jwks_uri": settings.ISSUER + reverse("signed-jwks"), **registration_metadata()}
-    metadata = {"openid_provider": {**told["openid"], **keys}, "oauth_authorization_server": {**told["oauth"], **keys}}
+    # There it would promise that anybody may register the way of OpenID Connect, implicit flow included.
+    openid = {name: value for name, value in told["openid"].items() if name != "registration_endpoint"}
+    metadata = {"openid_provider": {**openid, **keys}, "oauth_authorization_server": {**told["oauth"], **keys}}
     return issue_own_configuration(metadata, now=timezone.now())
 
 

@@ -15,6 +15,7 @@ URL_NAMES: Final = {
     "end_session_endpoint": "logout",
     "revocation_endpoint": "revoke",
     "introspection_endpoint": "introspect",
+    "registration_endpoint": "register",
     "jwks_uri": "jwks",
 }
 

@@ -173,6 +173,8 @@ def adopt_initial_access_token(token: InitialAccessToken, actor: Actor) -> None:
         if row.revoked_at is not None:
             raise TransitionRefused("state", "This token was revoked; make another one.")
         before, row.kept_by = row.keeper, Membership.objects.get(organization=row.organization, user=actor.user)
+        if before == actor.user:
+            return
         row.kept_by_app = None
         row.save(update_fields=["kept_by", "kept_by_app"])
         difference = {"keeper": [str(before) if before else None, actor.label]}
@@ -200,7 +202,7 @@ def standing_of(token: InitialAccessToken, now: datetime) -> tuple[str, str]:
         (token.revoked_at is not None, "revoked", "The initial access token was revoked."),
         (token.expires_at <= now, "expired", "The initial access token is expired."),
         (token.uses >= token.uses_limit, "used_up", f"The initial access token is used up: {token.uses} of {token.uses_limit}."),
-        (not token.is_kept, "unkept", "The initial access token ended with the membership of who kept it; an owner can adopt it."),
+        (not token.is_kept, "unkept", "Who kept the initial access token is no owner, or no active app, any more; an owner can adopt it."),
         (over, "organization", f"The organization is {organization.get_state_display().lower()}."),
         (not_yet, "organization", "The organization is not approved, so it has no live apps."),
     )

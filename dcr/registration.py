@@ -140,19 +140,10 @@ def _check_statements_do_not_register() -> None:
 
 
 def _let_strangers_in(submission: Submission) -> None:
-    """Count a registration without a token where those are allowed. Raises TokenMissing, InvalidSoftwareStatement or TooManyRequests."""
+    """Count a registration without a token where those are allowed. Raises TokenMissing or TooManyRequests."""
     if not settings.OPEN_REGISTRATION:
-        raise TokenMissing if brings_statement(submission.document) else _what_is_missing()
+        raise TokenMissing
     note_open_registration(submission.source_address)
-
-
-def _what_is_missing() -> ProtocolError:
-    """Return what is missing of somebody who brings nothing: where an ecosystem's statement is enough, that one (DCR-SS-04)."""
-    enough = SoftwareStatementIssuer.objects.filter(is_enabled=True, replaces_initial_access_token=True, is_mandatory_profile=True)
-    if not enough.exists():
-        return TokenMissing()
-    sentence = "Send the software statement of your ecosystem, or an initial access token in the Authorization header."
-    return InvalidSoftwareStatement(sentence, members=("software_statement",))
 
 
 def brings_statement(document: Mapping[str, Any]) -> bool:

@@ -12,6 +12,8 @@ from uuid import UUID
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
 
+from dcr.initial_access_tokens import with_keeper
+from dcr.models import InitialAccessToken
 from registry.actors import Actor, person
 from registry.models import ChangeRequest, Client, Membership, Organization
 from registry.transitions import DEVELOPER, OWNER
@@ -54,6 +56,16 @@ def get_change_request(request: HttpRequest, slug: str, reference: UUID, change:
         raise Http404
     found.client = client
     return found
+
+
+def get_initial_access_token(request: HttpRequest, slug: str, reference: UUID, *roles: str) -> InitialAccessToken:
+    """Return the token `reference` of the organization `slug`, with the same refusals as `get_organization`."""
+    organization = get_organization(request, slug, *roles)
+    tokens = with_keeper().select_related("organization", "profile", "kept_by__user", "kept_by_app", "created_by")
+    token = tokens.filter(organization=organization, reference=reference).first()
+    if token is None:
+        raise Http404
+    return token
 
 
 def needed_role(membership: Membership, *roles: str) -> str:

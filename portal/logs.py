@@ -13,7 +13,7 @@ from structlog.types import Processor
 
 # Every credential this server makes starts with one of these; JWTs start with a base64url "{"; Basic credentials carry secrets too.
 _CREDENTIAL = re.compile(
-    r"(?<![A-Za-z0-9])(?:cac|cat|crt|ccs|inv|iat|par|rat)_[A-Za-z0-9_-]{20,}"
+    r"(?<![A-Za-z0-9])(?:cac|cat|cci|ccr|ccs|crt|inv|iat|par|rat)_[A-Za-z0-9_-]{20,}"
     r"|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*"
     r"|\b[Bb]asic [A-Za-z0-9+/=]{16,}"
 )
@@ -24,8 +24,10 @@ _SECRET_NAMES: Final = frozenset(
         "client_secret",
         "code",
         "cookie",
+        "initial_access_token",
         "password",
         "refresh_token",
+        "registration_access_token",
         "secret",
         "software_statement",
         "token",

@@ -18,12 +18,22 @@ from django.urls import reverse
 from django.utils.module_loading import import_string
 
 from portal.views import errors as error_pages
-from protocol.errors import InvalidRequest, NotFound, PayloadTooLarge, ProtocolError, ServiceUnavailable, wire_body, wire_headers
+from protocol.errors import (
+    InvalidRequest,
+    NotFound,
+    PayloadTooLarge,
+    ProtocolError,
+    ServiceUnavailable,
+    problem_body,
+    wire_body,
+    wire_headers,
+)
 
 log = structlog.get_logger(__name__)
 Handler = Callable[[HttpRequest], HttpResponseBase]
 
-PROTOCOL_PATHS: Final = ("/oauth/", "/register", "/federation/", "/.well-known/")
+API_PATH: Final = "/api/"
+PROTOCOL_PATHS: Final = ("/oauth/", "/register", "/federation/", "/.well-known/", API_PATH)
 PEOPLE_PATHS: Final = ("/oauth/authorize", "/oauth/interaction/", "/oauth/logout")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
@@ -152,9 +162,11 @@ def as_protocol_error(exception: Exception) -> ProtocolError | None:
 
 
 def json_answer(request: HttpRequest, error: ProtocolError) -> JsonResponse:
-    """Return the OAuth JSON answer for an error, as problem details when the client asks for those (RFC 9457)."""
-    body = wire_body(error, request_id=getattr(request, "request_id", ""), documentation=settings.ISSUER + reverse("docs_errors"))
-    wants_problem = "application/problem+json" in request.headers.get("Accept", "")
+    """Return the OAuth JSON answer for an error, as problem details when the client asks for those (RFC 9457); in our API always."""
+    in_api = request.path.startswith(API_PATH)
+    build = problem_body if in_api else wire_body
+    body = build(error, request_id=getattr(request, "request_id", ""), documentation=settings.ISSUER + reverse("docs_errors"))
+    wants_problem = in_api or "application/problem+json" in request.headers.get("Accept", "")
     content_type = "application/problem+json" if wants_problem else "application/json"
     return JsonResponse(body, status=body["status"], headers=wire_headers(error, realm=settings.ISSUER), content_type=content_type)
 

@@ -24,6 +24,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from portal.context import PRODUCT_NAME
+from registry.audit import done_by_staff
 from registry.members import NewInvitation
 from registry.models import AuditEvent, ChangeRequest, Client, Contact, Membership, Notice, Organization
 from registry.models.audit import ActorKind
@@ -88,12 +89,27 @@ NOTICES: Final = {
         gettext_lazy("A new app registered itself: %(name)s"),
         gettext_lazy("Nothing, if you know it. If you do not, ask our staff to suspend it, and look at who has the keys of the entity."),
     ),
+    "client.updated": Words(
+        gettext_lazy("An app changed its keys or addresses: %(name)s"),
+        gettext_lazy("Nothing, if you know of it. If you do not, make a new registration access token on the page of the app."),
+        to_security=True,
+    ),
+    "client.check_failed": Words(
+        gettext_lazy("App breaks our rules: %(name)s"),
+        gettext_lazy("Mend what is named above before that day. The page of the app says the same, and when it is mended."),
+    ),
     "trust.broken": Words(
         gettext_lazy("Trust lost: %(name)s"),
         gettext_lazy("It gets no tokens, and every token ended. The page of the app says which step failed and who can fix it."),
         to_security=True,
     ),
     "trust.revived": Words(gettext_lazy("Trusted again: %(name)s"), gettext_lazy("Nothing. It asks for new tokens with its keys.")),
+    "statement.ended": Words(
+        gettext_lazy("The software statement of an app ended: %(name)s"),
+        gettext_lazy(
+            "The scopes that it had by the statement ended. Update the registration with a new software statement to get them back."
+        ),
+    ),
     "client.drafted": Words(
         gettext_lazy("An app waits for you: %(name)s"), gettext_lazy("Look at it and claim it, or close it. It gets no tokens before.")
     ),
@@ -113,11 +129,10 @@ def silenced() -> Iterator[None]:
             transition_committed.connect(mail_about, dispatch_uid="portal.notices")
 
 
-def mail_about(sender: type[models.Model], *, event: AuditEvent, subject: models.Model, **_kwargs: Any) -> None:  # noqa: ARG001
+def mail_about(sender: type[models.Model], *, subject: models.Model, notice: Notice | None, **_kwargs: Any) -> None:  # noqa: ARG001
     """Send the notice that a transition wrote, if it wrote one."""
-    row = Notice.objects.select_related("event__organization").filter(event=event, sent_at=None).first()
-    if row is not None:
-        send_notice(row, subject, now=timezone.now())
+    if notice is not None:
+        send_notice(notice, subject, now=timezone.now())
 
 
 def send_due_notices(now: datetime) -> int:
@@ -197,9 +212,9 @@ def _address_of(subject: models.Model) -> str:
 
 def _actor(event: AuditEvent) -> str:
     """Return who did it; our staff write as one."""
-    if event.actor_kind == ActorKind.STAFF:
+    if done_by_staff([event]):
         return _("our staff")
-    return event.actor_label if event.actor_kind == ActorKind.USER else _("this server")
+    return event.actor_label if event.actor_kind in (ActorKind.USER, ActorKind.CLIENT) else _("this server")
 
 
 def _recipients(organization: Organization, subject: models.Model, *, to_security: bool) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from portal.views import app_pages, apps, changes, credentials, federation, members, organizations, overview, trust
+from portal.views import app_pages, apps, changes, credentials, federation, members, organizations, overview, tokens, trust
 
 _APP = "<slug:slug>/apps/<uuid:reference>/"
 
@@ -16,6 +16,11 @@ urlpatterns = [
     path("<slug:slug>/do/<slug:step>/", organizations.organization_step, name="organization_step"),
     path("<slug:slug>/close/", organizations.organization_close, name="organization_close"),
     path("<slug:slug>/activity/", overview.organization_activity, name="organization_activity"),
+    path("<slug:slug>/tokens/", tokens.registration_tokens, name="registration_tokens"),
+    path("<slug:slug>/tokens/new/", tokens.registration_token_new, name="registration_token_new"),
+    path("<slug:slug>/tokens/<uuid:token>/", tokens.registration_token, name="registration_token"),
+    path("<slug:slug>/tokens/<uuid:token>/revoke/", tokens.registration_token_revoke, name="registration_token_revoke"),
+    path("<slug:slug>/tokens/<uuid:token>/adopt/", tokens.registration_token_adopt, name="registration_token_adopt"),
     path("<slug:slug>/federation/", federation.organization_federation, name="organization_federation"),
     path("<slug:slug>/federation/claim/", federation.entity_claim, name="entity_claim"),
     path("<slug:slug>/federation/<int:claim>/signature/", federation.entity_prove_by_signature, name="entity_prove_by_signature"),
@@ -37,6 +42,7 @@ urlpatterns = [
     path(f"{_APP}credentials/", credentials.app_credentials, name="app_credentials"),
     path(f"{_APP}credentials/new/", credentials.app_secret_create, name="app_secret_create"),
     path(f"{_APP}credentials/<int:secret>/end/", credentials.app_secret_end, name="app_secret_end"),
+    path(f"{_APP}credentials/registration-token/", credentials.app_registration_token_reset, name="app_registration_token_reset"),
     path(f"{_APP}credentials/check/", credentials.app_keys_check, name="app_keys_check"),
     path(f"{_APP}trust/", trust.app_trust, name="app_trust"),
     path(f"{_APP}trust/check/", trust.app_trust_check, name="app_trust_check"),

@@ -22,6 +22,7 @@ env = environ.Env()
 
 KNOWN_VARIABLES = {
     "CREDENCE_ISSUER", "CREDENCE_DATA_DIR", "CREDENCE_MAIL_FROM", "CREDENCE_WEB_WORKERS", "CREDENCE_LOG_LEVEL", "CREDENCE_TRUSTED_PROXY",
+    "CREDENCE_OPEN_REGISTRATION",
 }  # fmt: skip
 if unknown := sorted(name for name in os.environ if name.startswith("CREDENCE_") and name not in KNOWN_VARIABLES):
     raise ImproperlyConfigured(f"Unknown setting {', '.join(unknown)}; known are {', '.join(sorted(KNOWN_VARIABLES))}.")
@@ -210,6 +211,9 @@ CELERY_BEAT_SCHEDULE = {
     "purge-entity-lookups": {"task": "federation.tasks.purge_entity_lookups", "schedule": 3600.0},
     "check-own-trust": {"task": "authserver.tasks.check_own_trust", "schedule": 3600.0},
     "send-due-notices": {"task": "portal.tasks.send_due_notices", "schedule": 60.0},
+    "check-clients": {"task": "registry.tasks.check_clients", "schedule": 86400.0},
+    "end-software-statements": {"task": "dcr.tasks.end_statements", "schedule": 60.0},
+    "close-unused-clients": {"task": "dcr.tasks.close_unused_clients", "schedule": 3600.0},
     "delete-dead-tokens": {"task": "authserver.tasks.delete_dead_tokens", "schedule": 300.0},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
@@ -300,6 +304,9 @@ STORAGES = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 
+# Registration without an initial access token: into the test stage only, and closed again after a day without use.
+OPEN_REGISTRATION = switch("CREDENCE_OPEN_REGISTRATION")
+
 # Federation (house decision 10): the longest time between two looks at a client's trust chain, and how many unknown entities one process
 # looks up at once, so that slow foreign servers leave threads for everybody else.
 TRUST_CHECK_SECONDS = whole_number("CREDENCE_TRUST_CHECK_SECONDS", 900, 60, 86_400)
@@ -350,6 +357,18 @@ REST_FRAMEWORK: dict[str, object] = {
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "EXCEPTION_HANDLER": "portal.middleware.drf_error",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Credence",
+    "DESCRIPTION": "Organizations, apps, secrets, change requests and the audit trail, for apps with a client credentials token.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVERS": [{"url": ISSUER}],
+    "SCHEMA_PATH_PREFIX": "/api/v1/",
+    "COMPONENT_SPLIT_PATCH": False,
+    "PREPROCESSING_HOOKS": ["portal.api.schema.without_the_document"],
+    "POSTPROCESSING_HOOKS": ["portal.api.schema.without_hints"],
 }
 
 LOG_LEVEL = env.str("CREDENCE_LOG_LEVEL", default="INFO").upper()

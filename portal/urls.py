@@ -18,6 +18,8 @@ urlpatterns = [
     path("invite/<str:token>/", members.invitation, name="invitation"),
     path("", include("authserver.urls")),
     path("", include("federation.urls")),
+    path("", include("dcr.urls")),
+    path("api/v1/", include("portal.api.urls")),
     path("account/", account.account, name="account"),
     path("account/consents/<int:consent>/take-back/", account.take_back, name="consent_take_back"),
     path("accounts/", include("portal.accounts_urls")),

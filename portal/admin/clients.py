@@ -111,8 +111,8 @@ class ClientAdmin(StepsAdmin):
         return state_badge(subject.state)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Client]:
-        """Load the organization, which the gate asks for."""
-        return super().get_queryset(request).select_related("organization", "created_by")
+        """Load the organization, which the gate asks for, and what breaks today's rules."""
+        return super().get_queryset(request).select_related("organization", "created_by", "failed_check")
 
     def more_urls(self) -> list[URLPattern]:
         """Add the switches."""
@@ -133,7 +133,9 @@ class ClientAdmin(StepsAdmin):
         now = timezone.now()
         access = describe_access(subject, now)
         declared = subject.declared_metadata or subject.metadata
-        decisions = assess_metadata(declared, subject.organization, stage=subject.stage, now=now).decisions
+        decisions = assess_metadata(
+            declared, subject.organization, stage=subject.stage, now=now, restrictions=subject.restrictions
+        ).decisions
         secrets = live_secrets(subject, now).defer("digest", "tail") if subject.uses_secret else []
         because = dict.fromkeys(subject.metadata.keys() - declared.keys(), "Not declared; this is the default.")
         because |= {made.member: made.sentence for made in decisions}
@@ -143,6 +145,7 @@ class ClientAdmin(StepsAdmin):
             "offered": self.offered(request, subject),
             "switches": self._switches(request, subject),
             "findings": check_client(subject),
+            "check": getattr(subject, "failed_check", None),
             "entitlements": subject.entitlements.all(),
             "waiting_scopes": sorted(scopes_waiting_for_approval(subject, now)),
             "secrets": secrets,

@@ -105,6 +105,8 @@ EVENT_WORDS: Final = {
     "client.reinstated": "App reinstated",
     "client.closed": "App closed",
     "client.switched": "Switch of an app changed",
+    "client.check_failed": "App breaks today's rules",
+    "client.check_passed": "App keeps today's rules again",
     "change.requested": "Change requested",
     "change.assigned": "Review assigned",
     "change.approved": "Change approved",
@@ -114,18 +116,33 @@ EVENT_WORDS: Final = {
     "change.superseded": "Change superseded by a newer one",
     "secret.created": "Secret made",
     "secret.ended": "Secret ended",
+    "token.created": "Initial access token made",
+    "token.revoked": "Initial access token revoked",
+    "token.adopted": "Initial access token adopted",
+    "registration_token.reset": "Registration access token replaced",
+    "registration_token.revoked": "Registration access token revoked",
+    "registration_profile.added": "Registration profile made",
+    "registration_profile.changed": "Registration profile changed",
+    "registration_profile.deleted": "Registration profile removed",
     "policy.changed": "Registration policy changed",
     "trust_anchor.added": "Trust anchor accepted",
     "trust_anchor.disabled": "Trust anchor trusted no more",
     "trust_anchor.enabled": "Trust anchor trusted again",
     "entity.refused": "Entity refused",
     "entity.accepted_again": "Refusal taken back",
+    "statement.ended": "Software statement ended",
+    "statement_issuer.added": "Issuer of software statements added",
+    "statement_issuer.changed": "Issuer of software statements changed",
+    "statement_issuer.disabled": "Issuer of software statements disabled",
+    "statement_issuer.enabled": "Issuer of software statements enabled",
+    "statement_organization.linked": "Organization linked to software statements",
+    "statement_organization.unlinked": "Organization unlinked from software statements",
     "registration_request.opened": "Waiting for an organization",
     "registration_request.assigned": "Entity assigned",
     "registration_request.dismissed": "Entity dismissed",
 }
-_GOOD: Final = ("approved", "activated", "reinstated", "enabled", "assigned")
-_BAD: Final = ("suspended", "rejected", "closed", "disabled", "refused", "broken")
+_GOOD: Final = ("approved", "activated", "reinstated", "enabled", "assigned", "check_passed")
+_BAD: Final = ("suspended", "rejected", "closed", "disabled", "refused", "broken", "check_failed")
 _DETAIL_LIMIT: Final = 300
 
 

@@ -39,6 +39,11 @@ POLICY_WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "Grants that need a trust mark",
         "An entity of a federation uses these grants only while a trust mark entitles it to them.",
     ),
+    "allowed_scopes": ("Scopes that may be registered", "None chosen means all of them."),
+    "redirect_hosts": (
+        "Places that may be redirected to",
+        "Host names such as app.example.org, or private-use schemes such as org.example.app:, separated by spaces. Empty allows all.",
+    ),
     "redirect_uris_limit": ("Redirect URIs per app", "At most so many."),
     "clients_limit": ("Apps per organization", "At most so many that are not closed."),
     "loopback_http_in_test": ("Loopback redirects in test", "Web apps in stage test may redirect to http on 127.0.0.1."),
@@ -49,7 +54,29 @@ POLICY_WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "require_signed_request_object": ("Require signed requests", "Every app that signs people in must sign its authorization requests."),
     "access_token_lifetime_seconds": ("Lifetime of access tokens", "In seconds."),
     "org_id_in_id_token": ("Organization in ID tokens", "ID tokens carry org_id."),
+    "dynamic_client_idle_days": (
+        "Idle apps that registered themselves",
+        "An app from dynamic registration without a token for so many days is warned, and suspended after the grace period. 0 is never.",
+    ),
 }
+
+
+class WordsField(forms.CharField):
+    """A list of words in one line."""
+
+    def prepare_value(self, value: Any) -> Any:
+        """Show a list as its words."""
+        return " ".join(value) if isinstance(value, list | tuple) else value
+
+    def to_python(self, value: Any) -> Any:
+        """Return the words."""
+        return (super().to_python(value) or "").split()
+
+    def validate(self, value: Any) -> None:
+        """Leave the judgement to the service."""
+
+    def run_validators(self, value: Any) -> None:
+        """Leave the judgement to the service."""
 
 
 class PolicyForm(forms.Form):
@@ -72,6 +99,8 @@ class PolicyForm(forms.Form):
         if isinstance(value, int):
             low, high = LIMITS[name]
             return forms.IntegerField(min_value=low, max_value=high)
+        if name == "redirect_hosts":
+            return WordsField(required=False)
         offered = CHOICES.get(name) or tuple(dict.fromkeys((*scopes, *value)))
         choices = [(one, one) for one in offered]
         required = name in CHOICES and name not in MAY_BE_EMPTY
@@ -80,7 +109,9 @@ class PolicyForm(forms.Form):
     @property
     def values(self) -> dict[str, Any]:
         """Return the values that differ from the base, which is what a record holds."""
-        given = {name: tuple(value) if isinstance(value, list) else value for name, value in self.cleaned_data.items()}
+        given = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in self.cleaned_data.items() if name in POLICY_WORDS
+        }
         differing = {name: value for name, value in given.items() if value != getattr(self.base, name)}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in differing.items()}
 
@@ -150,7 +181,9 @@ class PolicyAdmin(StaffAdmin):
         except TransitionRefused as error:
             form.add_error(None, error.description)
         else:
-            messages.success(request, "Saved. It counts from the next registration or edit of an app.")
+            messages.success(
+                request, "Saved. It counts for new apps and edits at once. Apps that break it are told, and suspended 30 days later."
+            )
             return True
         return False
 

@@ -21,9 +21,9 @@ View = Callable[..., HttpResponseBase]
 
 # How the index and the side bar group the pages.
 _GROUPS = (
-    ("Partners", ("organization", "client", "changerequest", "membership", "invitation")),
+    ("Partners", ("organization", "client", "changerequest", "initialaccesstoken", "membership", "invitation")),
     ("Federation", ("registrationrequest", "trustanchorrecord", "refusedentity", "organizationrule", "trustmarkrule")),
-    ("Rules", ("policyrecord", "scope")),
+    ("Rules", ("policyrecord", "registrationprofile", "scope", "softwarestatementissuer", "statementorganization")),
     ("Server", ("signingkey", "user", "auditevent")),
 )
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from dcr.initial_access_tokens import TokenTerms, create_initial_access_token
+from dcr.registration import Submission, register
 from federation.core.issuing import build_jwks
 from federation.models import EntityClaim, TrustAnchorRecord
 from federation.trust_anchors import add_trust_anchor
 from portal.demo.federation import LIGHTHOUSE, NORTHLIGHT
 from portal.demo.sandbox import Sandbox, save_sandbox
 from portal.notices import silenced
+from protocol.errors import ProtocolError
 from protocol.jose import generate_private_key
 from registry.actors import COMMAND_LINE, person
 from registry.credentials import create_secret
@@ -106,6 +111,7 @@ def _lighthouse(cast: _Cast, reviewer: User, now: datetime) -> None:
     approve_change(request, person(reviewer, staff=True), digest=request.digest, now=started + timedelta(days=4))
     waiting = _machine(owner, organization, "Partner feed", "bookings.read bookings.write", now - timedelta(days=3))
     request_go_live(waiting, person(owner), now=now - timedelta(days=1), justification="Resellers book through us.")
+    _branch_offices(owner, organization, started + timedelta(days=5), now)
     register_client(
         person(developer),
         organization,
@@ -120,6 +126,20 @@ def _lighthouse(cast: _Cast, reviewer: User, now: datetime) -> None:
         },
         now=now - timedelta(hours=5),
     )
+
+
+def _branch_offices(owner: User, organization: Organization, made: datetime, now: datetime) -> None:
+    """A registration token that was used twice, and once in vain."""
+    restrictions = {"grant_types": ["client_credentials"], "allowed_scopes": ["bookings.read", "prices.read"]}
+    terms = TokenTerms("Branch offices", now + timedelta(days=5), uses_limit=5, restrictions=restrictions)
+    token = create_initial_access_token(organization, person(owner), terms, now=made)
+    for number, (name, grant) in enumerate(
+        (("Oslo branch", "client_credentials"), ("Bergen branch", "client_credentials"), ("Narvik", "password"))
+    ):
+        document = {"client_name": name, "grant_types": [grant], "scope": "bookings.read"}
+        submission = Submission(document, token.value, "192.0.2.17", uuid4().hex)
+        with suppress(ProtocolError):  # one is refused, for the owner to see
+            register(submission, now=made + timedelta(days=number))
 
 
 def _machine(owner: User, organization: Organization, name: str, scope: str, now: datetime) -> Client:

@@ -7,13 +7,16 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
 from django.test import Client as Browser
+from django.urls import reverse
 from django.utils import timezone
 
+from dcr.initial_access_tokens import NewInitialAccessToken, TokenTerms, create_initial_access_token
 from portal.demo.federation import Chapter
 from protocol.constants import CLIENT_ASSERTION_TYPE
 from protocol.jose import SigningKey, generate_private_key, issue_jwt
@@ -60,6 +63,7 @@ class Story:
     app_secret: str
     key: SigningKey
     token: str
+    initial_access_token: NewInitialAccessToken
 
     def __init__(self) -> None:
         self.http = Browser(SERVER_NAME="127.0.0.1", raise_request_exception=False)
@@ -83,6 +87,8 @@ class Story:
             ("Another partner posts its configuration and gets a token", self.federation.register_explicitly),
             ("Harbour no longer vouches for it: its token is dead at the next request", self.federation.expulsion),
             ("Harbour vouches again, and it is back", self.federation.readmission),
+            ("An owner makes a token for two apps, and a script registers one with it", self.self_registration),
+            ("The third use is refused, and the owner sees why", self.third_use),
             ("The audit trail tells all of it, and its seal holds", self.trail),
         ]
 
@@ -199,6 +205,40 @@ class Story:
         status, answer = self.request_token()
         expect(status == 200, answer)
         return "the secret gets a new token; the old one stays inactive"
+
+    def register(self, name: str) -> tuple[int, dict[str, Any]]:
+        """Register an app as a script does: one request with the owner's token."""
+        document = {"client_name": name, "grant_types": ["client_credentials"], "scope": "bookings.read"}
+        headers = {"Authorization": f"Bearer {self.initial_access_token.value}"}
+        answer = self.http.post("/register", document, content_type="application/json", headers=headers)
+        return answer.status_code, answer.json()
+
+    def self_registration(self) -> str:
+        """An owner makes a token; what registers with it works at once and belongs to the organization."""
+        now = timezone.now()
+        terms = TokenTerms("Branch installer", now + timedelta(days=7), uses_limit=2, restrictions={"allowed_scopes": ["bookings.read"]})
+        self.initial_access_token = create_initial_access_token(self.organization, person(self.owner), terms, now=now)
+        status, told = self.register("Oslo branch")
+        expect(status == 201 and told["org_id"] == str(self.organization.org_id), told)
+        parameters = {"grant_type": "client_credentials", "scope": "bookings.read"}
+        status, answer = self.post("/oauth/token", parameters, (told["client_id"], told["client_secret"]))
+        expect(status == 200, answer)
+        return f"client_id {told['client_id']}, stage {told['stage']}, and it got a token with its secret"
+
+    def third_use(self) -> str:
+        """Two uses are two apps; why a third one was refused stands on the page of the token."""
+        status, told = self.register("Bergen branch")
+        expect(status == 201, told)
+        status, told = self.register("Narvik branch")
+        expect(status == 401 and told["error"] == "invalid_token", told)
+        owner = Browser(SERVER_NAME="127.0.0.1", raise_request_exception=False)
+        self.owner.refresh_from_db()  # who signed in meanwhile has a password
+        owner.force_login(self.owner, backend="allauth.account.auth_backends.AuthenticationBackend")
+        page = owner.get(reverse("registration_token", args=[self.organization.slug, self.initial_access_token.row.reference]))
+        html = page.content.decode()
+        for seen in ("2 of 2", told["error_description"], "Oslo branch", "Bergen branch"):
+            expect(page.status_code == 200 and seen in html, f"{seen!r} is not on the page of the token ({page.status_code})")
+        return f"the owner reads: {told['error_description']}"
 
     def trail(self) -> str:
         """Seal the trail and check it."""

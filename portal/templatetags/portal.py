@@ -74,13 +74,12 @@ BADGES = {
     "expired": Badge(gettext_lazy("Expired"), *STOPPED),
     "revoked": Badge(gettext_lazy("Revoked"), *STOPPED),
     "used_up": Badge(gettext_lazy("Used up"), *OVER),
+    "unkept": Badge(gettext_lazy("Nobody keeps it"), *ACTION),
     "verified": Badge(gettext_lazy("Verified"), *ACTIVE),
     "unverified": Badge(gettext_lazy("Not verified"), *ACTION),
     "on": Badge(gettext_lazy("On"), *ACTIVE),
     "off": Badge(gettext_lazy("Off"), *DRAFT),
     "needs_approval": Badge(gettext_lazy("Needs approval"), *ACTION),
-    "available": Badge(gettext_lazy("Available now"), *ACTIVE),
-    "not_served": Badge(gettext_lazy("Not served yet"), *DRAFT),
 }
 
 # Levels of findings, notices and messages, and the icon that stands beside the word.

@@ -17,15 +17,17 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from authserver.endpoints import endpoint_url
+from dcr.answers import registration_client_uri
+from dcr.models import AcceptedStatement
 from portal.access import actor_for, get_client
 from portal.forms.organizations import CloseForm
 from portal.views.common import do_and_return, page, paginate
-from portal.views.metadata_rows import declared_rows
+from portal.views.metadata_rows import declared_rows, with_origin
 from portal.views.timeline import entries, events_of_client
 from registry.gate import Fixer
 from registry.health import Access, Cause, describe_access
 from registry.lifecycle import assess_metadata, change_client
-from registry.models import Client
+from registry.models import Client, ClientCheck
 from registry.transitions import CLIENT, OWNER
 
 # The steps a partner takes here: the transition, and what is said when it is done. Closing has a page of its own.
@@ -44,7 +46,11 @@ def app(request: HttpRequest, slug: str, reference: UUID) -> HttpResponse:
     client = get_client(request, slug, reference)
     now = timezone.now()
     access = describe_access(client, now)
-    assessment = assess_metadata(client.declared_metadata, client.organization, stage=client.stage, now=now)
+    assessment = assess_metadata(
+        client.declared_metadata, client.organization, stage=client.stage, now=now, restrictions=client.restrictions
+    )
+    rows = declared_rows(client.declared_metadata, client.metadata, assessment.decisions)
+    statement = statement_of(client)
     context = {
         "client": client,
         "tab": "overview",
@@ -53,13 +59,23 @@ def app(request: HttpRequest, slug: str, reference: UUID) -> HttpResponse:
         "token_endpoint": endpoint_url("token_endpoint"),
         "discovery": settings.ISSUER + reverse("openid-configuration") if "authorization_code" in client.grant_types else "",
         "issuer": settings.ISSUER,
-        "rows": declared_rows(client.declared_metadata, client.metadata, assessment.decisions),
+        "rows": with_origin(rows, statement.asserted) if statement else rows,
+        "statement": statement,
+        "registration_client_uri": registration_client_uri(client.client_id) if client.source == Client.Source.DCR else "",
         "remarks": [finding for finding in assessment.findings if finding.level == "warning"],
+        "check": ClientCheck.objects.filter(client=client).first(),
         "snippet": token_snippet(client, access),
         "open_request": client.change_requests.filter(state__in=("open", "sent_back")).order_by("-id").first(),
         "may_go_live": client.stage == Client.Stage.TEST and client.state == Client.State.ACTIVE,
     }
     return page(request, "apps/overview.html", client.organization, "apps", context)
+
+
+def statement_of(client: Client) -> AcceptedStatement | None:
+    """Return the software statement that an app registered itself with. One query, for such apps only."""
+    if client.source != Client.Source.DCR:
+        return None
+    return AcceptedStatement.objects.filter(client=client).select_related("issuer").first()
 
 
 def _status(client: Client, access: Access) -> dict[str, Any]:

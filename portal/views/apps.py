@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -15,13 +16,17 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from dcr.answers import registration_client_uri
 from portal.access import EDITORS, actor_for, get_client, get_organization
 from portal.forms.apps import AppForm, EditAppForm, NewAppForm
 from portal.forms.once import run_once
+from portal.views.app_pages import statement_of
 from portal.views.common import page, paginate, refusals_denied
+from portal.views.metadata_rows import declared_rows, with_origin
 from protocol.errors import MetadataRefused, TransitionRefused
-from registry.lifecycle import Update, assess_metadata, register_client, update_client
-from registry.models import Client, Organization, Scope
+from registry.lifecycle import Assessment, Update, assess_metadata, register_client, update_client
+from registry.models import Client, Organization
+from registry.scopes import scopes_offered_to
 
 
 @login_required
@@ -58,7 +63,7 @@ def _filtered(organization: Organization, wanted: dict[str, str]) -> QuerySet[Cl
 def app_new(request: HttpRequest, slug: str) -> HttpResponse:
     """Register a test app from the form."""
     organization = get_organization(request, slug, *EDITORS)
-    form = NewAppForm(request.POST if request.method == "POST" else None, scopes=Scope.objects.all())
+    form = NewAppForm(request.POST if request.method == "POST" else None, scopes=scopes_offered_to(organization))
     if form.is_bound and form.is_valid() and not _refused_before(form, organization, Client.Stage.TEST):
         try:
             with refusals_denied():
@@ -81,8 +86,13 @@ def _refused_before(form: AppForm, organization: Organization, stage: str) -> bo
     """Say whether the pasted keys are none; then everything else there is to say is shown with that."""
     if not form.keys_refused:
         return False
-    form.show_assessment(assess_metadata(form.document, organization, stage=stage, now=timezone.now()).findings)
+    form.show_assessment(_assess(form, organization, stage).findings)
     return True
+
+
+def _assess(form: AppForm, organization: Organization, stage: str) -> Assessment:
+    """Say what the rules make of the form; only apps made by hand are edited by one, and those have no rules of their own."""
+    return assess_metadata(form.document, organization, stage=stage, now=timezone.now(), restrictions={})
 
 
 def _show_refusal(form: AppForm, refused: MetadataRefused | TransitionRefused) -> None:
@@ -99,14 +109,14 @@ def app_check(request: HttpRequest, slug: str) -> HttpResponse:
     """Return the findings about one field of the form as it is filled in; writes nothing."""
     organization = get_organization(request, slug, *EDITORS)
     client = get_client(request, slug, _reference(request.GET["app"])) if "app" in request.GET else None
-    form = AppForm(request.POST, scopes=Scope.objects.all(), client=client)
+    form = AppForm(request.POST, scopes=scopes_offered_to(organization), client=client)
     name = request.GET.get("field", "")
     if name not in form.fields:
         raise Http404
     form.is_valid()
     if not form.errors:
         stage = client.stage if client else Client.Stage.TEST
-        form.show_assessment(assess_metadata(form.document, organization, stage=stage, now=timezone.now()).findings)
+        form.show_assessment(_assess(form, organization, stage).findings)
     return render(request, "components/findings.html", {"findings": form.fields[name].findings})  # type: ignore[attr-defined]
 
 
@@ -127,8 +137,9 @@ def app_edit(request: HttpRequest, slug: str, reference: UUID) -> HttpResponse:
         if request.method == "POST":
             messages.error(request, _("This app cannot be changed here."))
             return redirect("app", slug, reference)
-        return page(request, "apps/not_editable.html", client.organization, "apps", {"client": client, "tab": "settings"})
-    form = EditAppForm(request.POST if request.method == "POST" else None, scopes=Scope.objects.all(), client=client)
+        context = {"client": client, "tab": "settings", **_elsewhere(client)}
+        return page(request, "apps/not_editable.html", client.organization, "apps", context)
+    form = EditAppForm(request.POST if request.method == "POST" else None, scopes=scopes_offered_to(client.organization), client=client)
     if form.is_bound and form.is_valid() and not _refused_before(form, client.organization, client.stage):
         try:
             with refusals_denied():
@@ -136,12 +147,21 @@ def app_edit(request: HttpRequest, slug: str, reference: UUID) -> HttpResponse:
         except (MetadataRefused, TransitionRefused) as refused:
             _show_refusal(form, refused)
     form.check_url = f"{reverse('app_check', args=[slug])}?app={client.reference}&"
-    context = {
-        "client": client,
-        "tab": "settings",
-        "form": form,
-    }
+    context = {"client": client, "tab": "settings", "form": form}
     return page(request, "apps/edit.html", client.organization, "apps", context)
+
+
+def _elsewhere(client: Client) -> dict[str, Any]:
+    """Return where an app that registered itself is changed, and who says what of it."""
+    if client.source != Client.Source.DCR:
+        return {}
+    statement = statement_of(client)
+    rows = [row for row in declared_rows(client.declared_metadata, client.metadata, ()) if row.effective]
+    return {
+        "registration_client_uri": registration_client_uri(client.client_id),
+        "statement": statement,
+        "rows": with_origin(rows, statement.asserted) if statement else rows,
+    }
 
 
 def _update(request: HttpRequest, client: Client, form: EditAppForm) -> Update:

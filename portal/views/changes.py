@@ -62,7 +62,7 @@ def _ask(request: HttpRequest, client: Client, form: GoLiveForm) -> str:
 
 def _go_live_context(client: Client, form: GoLiveForm) -> dict[str, Any]:
     now = timezone.now()
-    assessment = assess_metadata(client.metadata, client.organization, stage=Client.Stage.LIVE, now=now)
+    assessment = assess_metadata(client.metadata, client.organization, stage=Client.Stage.LIVE, now=now, restrictions=client.restrictions)
     return {
         "client": client,
         "tab": "go_live",

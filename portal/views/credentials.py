@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -16,17 +17,22 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
+from dcr.answers import registration_client_uri
+from dcr.models import RegistrationAccessToken
+from dcr.registration_access_tokens import NewRegistrationAccessToken, reset_registration_access_token
 from portal.access import EDITORS, actor_for, get_client
 from portal.forms.apps import SecretForm
-from portal.forms.once import run_once
+from portal.forms.once import OnceForm, run_once
 from portal.views.app_pages import token_snippet
 from portal.views.common import do_and_return, page, refusals_denied
 from protocol.errors import InvalidKeySet, TransitionRefused
 from protocol.jose import parse_jwk_set_once
 from registry.client_keys import fetch_client_keys
-from registry.credentials import NewSecret, create_secret, end_secret, live_secrets
+from registry.client_secrets import NewSecret
+from registry.credentials import create_secret, end_secret, live_secrets
 from registry.health import describe_access
 from registry.models import Client, ClientKeySet
+from registry.transitions import OWNER
 
 _OVERLAPS: Final = {"now": timedelta(0), "24h": timedelta(hours=24), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 _SHOWN_ENDED: Final = timedelta(days=90)
@@ -57,8 +63,25 @@ def _credentials_page(request: HttpRequest, client: Client, form: SecretForm, no
         "keys": _keys(client, fetched),
         "fetched": fetched,
         "jwks_uri": client.metadata.get("jwks_uri", ""),
+        **_registration_access(client, now),
     }
     return page(request, "apps/credentials.html", client.organization, "apps", context)
+
+
+def _registration_access(client: Client, now: datetime) -> dict[str, Any]:
+    """Return what the page says of the token by which an app manages its own registration. One query, for those apps only."""
+    if client.source != Client.Source.DCR:
+        return {}
+    token = RegistrationAccessToken.objects.filter(client=client).select_related("initial_access_token").first()
+    if token is None:
+        return {}
+    ended = "revoked" if token.revoked_at else "expired" if token.expires_at and token.expires_at <= now else ""
+    return {
+        "registration_token": token,
+        "registration_token_state": ended or "active",
+        "registration_client_uri": registration_client_uri(client.client_id),
+        "reset_form": OnceForm(),
+    }
 
 
 def _keys(client: Client, fetched: ClientKeySet | None) -> list[Any]:
@@ -124,6 +147,42 @@ def app_secret_end(request: HttpRequest, slug: str, reference: UUID, secret: int
         done=_("%(secret)s ended. Requests with it are refused from now on.") % {"secret": row},
         to=reverse("app_credentials", args=[slug, reference]),
     )
+
+
+@never_cache
+@login_required
+@require_POST
+def app_registration_token_reset(request: HttpRequest, slug: str, reference: UUID) -> HttpResponse:
+    """Replace the token by which the app manages its registration, and show it, in this answer and never again."""
+    client = get_client(request, slug, reference, OWNER)
+    back = reverse("app_credentials", args=[slug, reference])
+    form = OnceForm(request.POST)
+    made: list[NewRegistrationAccessToken] = []
+
+    def make() -> str:
+        made.append(reset_registration_access_token(client, actor_for(request), now=timezone.now()))
+        return back
+
+    if form.is_valid():
+        try:
+            with refusals_denied():
+                run_once(request, form, make, otherwise=back)
+        except TransitionRefused as refused:
+            messages.error(request, refused.description)
+            return redirect(back)
+    if not made:
+        messages.warning(request, _("Nothing was replaced: this page was sent before, or is too old. Reset the token again if it is lost."))
+        return redirect(back)
+    address = registration_client_uri(client.client_id)
+    context = {
+        "client": client,
+        "tab": "credentials",
+        "value": made[0].value,
+        "address": address,
+        "command": f'curl {shlex.quote(address)} \\\n  --header "Authorization: Bearer {made[0].value}"',
+        "back": back,
+    }
+    return page(request, "apps/registration_token.html", client.organization, "apps", context)
 
 
 @login_required

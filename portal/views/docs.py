@@ -32,6 +32,10 @@ ADVICE: Final[dict[str, tuple[_StrPromise, _StrPromise]]] = {
         _("Who you are is proven, but a rule of this server refuses what you asked for."),
         _("Open the page of the app: it says whether it is suspended, and who can change that."),
     ),
+    "conflict": (
+        _("What you ask for does not fit the state of what it is about."),
+        _("Look at it again; reason and detail in the answer say what is needed first."),
+    ),
     "consent_required": (
         _("The person has to agree first, and the request did not allow to ask."),
         _("Send the request again without prompt=none."),

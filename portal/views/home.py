@@ -11,22 +11,19 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext_lazy as _
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from django.http import HttpRequest, HttpResponse
     from django.utils.functional import _StrPromise
 
 
 @dataclass(frozen=True)
 class RegistrationWay:
-    """One way to register an app, and whether this server serves it."""
+    """One way to register an app."""
 
     name: str
     title: _StrPromise
     choose_if: _StrPromise
     how: _StrPromise
     icon: str
-    available: bool = False
 
 
 WAYS = (
@@ -54,17 +51,13 @@ WAYS = (
 )
 
 
-def registration_ways(served: Collection[str] = ("manual",)) -> list[RegistrationWay]:
-    """Return the three ways to register, marked with what this server serves."""
-    return [RegistrationWay(w.name, w.title, w.choose_if, w.how, w.icon, w.name in served) for w in WAYS]
-
-
 def server_facts() -> list[tuple[_StrPromise, str]]:
     """Return the addresses a developer copies first, as far as they are served."""
     facts = [
         (_("Issuer"), settings.ISSUER),
         (_("Metadata"), address("openid-configuration") or address("oauth-authorization-server")),
         (_("Token endpoint"), address("token")),
+        (_("Registration endpoint"), address("register")),
     ]
     return [(label, value) for label, value in facts if value]
 
@@ -79,4 +72,4 @@ def address(name: str) -> str:
 
 def home(request: HttpRequest) -> HttpResponse:
     """Say what this server is, how to register, and where its endpoints are."""
-    return render(request, "home.html", {"ways": registration_ways(), "facts": server_facts()})
+    return render(request, "home.html", {"ways": WAYS, "facts": server_facts()})

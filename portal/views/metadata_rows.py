@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from django.utils.translation import gettext as _
@@ -45,6 +45,7 @@ class Row:
     effective: str
     changed: bool
     because: str
+    origin: str = ""
 
 
 def declared_rows(declared: Mapping[str, Any], effective: Mapping[str, Any], decisions: Iterable[Decision]) -> list[Row]:
@@ -60,6 +61,12 @@ def _with_reason(row: Row, because: str | None, declared: Mapping[str, Any]) -> 
     if row.changed and declared.get(row.member) in (None, "", []):
         return Row(row.member, row.label, row.declared, row.effective, False, _("Filled in: the default."))
     return row
+
+
+def with_origin(rows: Iterable[Row], asserted: Collection[str]) -> list[Row]:
+    """Return rows that say who says each member: the software statement with the members `asserted`, or the app alone (DCR-SS-08)."""
+    words = {True: _("Asserted by the software statement"), False: _("Self-asserted")}
+    return [replace(row, origin=words[row.member in asserted]) if row.declared else row for row in rows]
 
 
 def changed_rows(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Row]:

@@ -18,9 +18,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from portal.access import actor_for, get_organization, has_role
 from portal.forms.once import run_once
 from portal.forms.organizations import CloseForm, NewOrganizationForm, OrganizationDetailsForm, ProfileForm
+from portal.views.attention import find_everything
 from portal.views.common import do_and_return, page, refusals_denied
 from protocol.errors import MetadataRefused, TransitionRefused
-from registry.attention import find_attention
 from registry.lifecycle import change_organization, create_organization, update_organization
 from registry.lifecycle.organizations import missing_for_submission
 from registry.models import Organization
@@ -43,7 +43,7 @@ _FIELD_OF_REASON: Final = {"duplicate": "registration_number", "identity": "lega
 def organizations(request: HttpRequest) -> HttpResponse:
     """List the organizations of the signed-in person."""
     memberships = list(request.user.memberships.select_related("organization").order_by("organization__legal_name"))  # type: ignore[union-attr]
-    items = find_attention([membership.organization for membership in memberships], timezone.now())
+    items = find_everything([membership.organization for membership in memberships], timezone.now())
     counts = Counter(item.organization.pk for item in items)
     rows = [{"membership": membership, "attention": counts[membership.organization_id]} for membership in memberships]
     return render(request, "organizations/list.html", {"rows": rows})

@@ -12,10 +12,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
+from dcr.token_attention import TokenAttention
 from portal.access import get_organization
+from portal.views.attention import find_everything
 from portal.views.common import page, paginate
 from portal.views.timeline import entries, events_of_organization
-from registry.attention import Attention, find_attention
+from registry.attention import Attention
 from registry.lifecycle.organizations import missing_for_submission
 from registry.models import Client, Organization
 
@@ -29,7 +31,7 @@ def organization_overview(request: HttpRequest, slug: str) -> HttpResponse:
     organization = get_organization(request, slug)
     counts = _counts(organization)
     context = {
-        "attention": [{"item": item, "url": _where(item)} for item in find_attention([organization], timezone.now())],
+        "attention": [{"item": item, "url": _where(item)} for item in find_everything([organization], timezone.now())],
         "checklist": _checklist(organization, counts),
         "counts": counts,
         "events": entries(events_of_organization(organization)[:_LATEST]),
@@ -105,6 +107,8 @@ def _item(title: str, *, done: bool, url: str = "", link: str = "", text: str = 
 def _where(item: Attention) -> str:
     """Return the page on which something can be done about it."""
     slug = item.organization.slug
+    if isinstance(item, TokenAttention):
+        return reverse("registration_token", args=[slug, item.token.reference])
     if item.client is None:
         return reverse("organization_profile", args=[slug])
     if item.code == "secret_ending":

@@ -11,6 +11,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from registry.audit import done_by_staff
 from registry.models import AuditEvent, Client, Organization
 from registry.models.audit import ActorKind
 
@@ -35,6 +36,8 @@ _SENTENCES: Final = {
     "client.suspended": (gettext_lazy("App stopped; every token ended"), "red"),
     "client.reinstated": (gettext_lazy("App works again"), "green"),
     "client.closed": (gettext_lazy("App closed"), "red"),
+    "client.check_failed": (gettext_lazy("App breaks rules of this server"), "amber"),
+    "client.check_passed": (gettext_lazy("App keeps the rules again"), "green"),
     "change.requested": (gettext_lazy("Asked for approval"), "blue"),
     "change.assigned": (gettext_lazy("A reviewer looks at the request"), "blue"),
     "change.approved": (gettext_lazy("Request approved"), "green"),
@@ -44,11 +47,17 @@ _SENTENCES: Final = {
     "change.superseded": (gettext_lazy("Request replaced by a newer one"), ""),
     "secret.created": (gettext_lazy("Secret made"), "green"),
     "secret.ended": (gettext_lazy("Secret ended"), "amber"),
+    "token.created": (gettext_lazy("Registration token made"), "green"),
+    "token.revoked": (gettext_lazy("Registration token revoked"), "amber"),
+    "token.adopted": (gettext_lazy("Registration token adopted"), ""),
+    "registration_token.reset": (gettext_lazy("Registration access token replaced"), "amber"),
+    "registration_token.revoked": (gettext_lazy("Registration access token revoked"), "amber"),
     "trust.restored": (gettext_lazy("Trust confirmed again"), "green"),
     "trust.revived": (gettext_lazy("Trust came back; the app works again"), "green"),
     "trust.stale": (gettext_lazy("Trust could not be checked; the last result still counts"), "amber"),
     "trust.suspect": (gettext_lazy("Trust in doubt; the app gets no tokens until a second look"), "amber"),
     "trust.broken": (gettext_lazy("Trust lost; every token ended"), "red"),
+    "statement.ended": (gettext_lazy("Software statement ended, and the scopes that came with it"), "amber"),
     "entity.claimed": (gettext_lazy("Entity claimed"), ""),
     "entity.proven": (gettext_lazy("Entity proven"), "green"),
     "entity.given_up": (gettext_lazy("Entity given up"), "amber"),
@@ -96,18 +105,20 @@ def trust_events_of_client(client: Client) -> QuerySet[AuditEvent]:
 
 def entries(events: Iterable[AuditEvent]) -> list[Entry]:
     """Return events as lines to read."""
-    return [_entry(event) for event in events]
+    events = list(events)
+    by_staff = done_by_staff(events)
+    return [_entry(event, by_staff=event.id in by_staff) for event in events]
 
 
-def _entry(event: AuditEvent) -> Entry:
+def _entry(event: AuditEvent, *, by_staff: bool) -> Entry:
     sentence, tone = _SENTENCES.get(event.event, (event.event.replace(".", ": ").replace("_", " "), ""))
     about = "" if event.object_type == _ORGANIZATION else f": {event.object_label}"
-    return Entry(f"{sentence}{about}", event.time, _actor(event), _detail(event), tone)
+    return Entry(f"{sentence}{about}", event.time, _actor(event, by_staff=by_staff), _detail(event), tone)
 
 
-def _actor(event: AuditEvent) -> str:
+def _actor(event: AuditEvent, *, by_staff: bool) -> str:
     """Return who did it. Of our staff neither name nor address is shown; of a colleague both."""
-    if event.actor_kind == ActorKind.STAFF:
+    if by_staff:
         return _("Our staff")
     if event.actor_kind == ActorKind.JOB:
         return _("This server")

@@ -102,6 +102,8 @@ def test_the_metadata_is_that_of_discovery(site: Browser) -> None:
     metadata = read(site).metadata
     for entity_type, path in (("openid_provider", "openid-configuration"), ("oauth_authorization_server", "oauth-authorization-server")):
         document = site.get(f"/.well-known/{path}").json()
+        if entity_type == "openid_provider":  # there it would promise all of OpenID Connect Dynamic Client Registration
+            assert document.pop("registration_endpoint") == ISSUER + "/register"
         assert metadata[entity_type] == {**document, "signed_jwks_uri": ISSUER + SIGNED}
         assert document["issuer"] == ISSUER
         assert document["request_uri_parameter_supported"] is False
@@ -113,10 +115,12 @@ def test_the_metadata_is_that_of_discovery(site: Browser) -> None:
 
 
 @pytest.mark.spec("FED-OPM-03", "FED-OPM-04", "FED-OPM-05")
-def test_no_registration_is_promised_before_there_is_one(site: Browser) -> None:
-    for metadata in read(site).metadata.values():
-        promised = {"client_registration_types_supported", "federation_registration_endpoint", "registration_endpoint"}
-        assert not promised & metadata.keys()
+def test_no_registration_by_federation_is_promised_before_there_is_one(site: Browser) -> None:
+    described = read(site).metadata
+    for metadata in described.values():
+        assert not {"client_registration_types_supported", "federation_registration_endpoint"} & metadata.keys()
+    assert "registration_endpoint" not in described["openid_provider"]
+    assert described["oauth_authorization_server"]["registration_endpoint"] == ISSUER + "/register"
 
 
 def test_the_operator_says_who_runs_this(site: Browser, now: datetime) -> None:

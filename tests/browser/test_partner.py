@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 
 import pytest
@@ -87,6 +88,47 @@ def make_secret(visitor: Visitor, app: str) -> str:
     return secret
 
 
+def register_by_software(visitor: Visitor, home: str) -> None:
+    """Make a registration token for one app, use it twice by the command on the page, and read why the second use was refused."""
+    page = visitor.page
+    page.goto(f"{home}tokens/")
+    visitor.look("tokens-empty")
+    page.get_by_role("link", name="Make a token").click()
+    visitor.look("token-new")
+    page.locator("[name=label]").fill("Branch offices")
+    page.locator("[name=allowed_scopes][value='bookings.read']").check()
+    visitor.press("Make the token")
+    expect(page.get_by_role("heading", name="Branch offices: shown only now")).to_be_visible()
+    visitor.look("token-shown")
+    words = shlex.split(page.locator("#snippet").inner_text())
+    headers = dict(words[place + 1].split(": ", 1) for place, word in enumerate(words) if word == "--header")
+    data = words[words.index("--data") + 1]
+    answers = [requests.post(words[1], data=data, headers=headers, timeout=30) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 401]
+    if visitor.scripts:
+        page.get_by_label("I stored it").check()
+    page.get_by_role("link", name="Done").click()
+    expect(page.get_by_text("It registers nothing now")).to_be_visible()
+    expect(page.get_by_text(answers[1].headers["X-Request-ID"])).to_be_visible()
+    visitor.look("token")
+    page.get_by_role("link", name="My app").click()
+    page.goto(f"{page.url}credentials/")
+    visitor.press("Reset the token")
+    expect(page.get_by_role("heading", name="shown only now")).to_be_visible()
+    visitor.look("registration-token-reset")
+    told = answers[0].json()
+    for value, status in ((told["registration_access_token"], 401), (page.locator("#secret-value").input_value(), 200)):
+        read = requests.get(told["registration_client_uri"], headers={"Authorization": f"Bearer {value}"}, timeout=30)
+        assert read.status_code == status
+    page.goto(f"{home}tokens/")
+    visitor.look("tokens")
+    page.get_by_role("link", name="Branch offices", exact=True).click()
+    page.get_by_role("link", name="Revoke").click()
+    visitor.look("token-revoke")
+    visitor.press("Revoke the token")
+    expect(page.get_by_text("The initial access token was revoked.")).to_be_visible()
+
+
 def approve(visitor: Visitor, name: str) -> None:
     """Approve an organization as a reviewer."""
     page = visitor.page
@@ -110,6 +152,7 @@ def test_a_partner_comes_and_leaves_with_an_approved_organization_and_a_secret(v
     app = register_app(partner, home)
     client_id = partner.page.locator("#client-id").inner_text()
     secret = make_secret(partner, app)
+    register_by_software(partner, home)
     approve(staff, name)
     partner.page.goto(home)
     expect(partner.page.locator(".page-header .badge")).to_have_text("Approved")

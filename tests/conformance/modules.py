@@ -59,6 +59,35 @@ CONFIG: Final[Mapping[str, Entry]] = {
     "oidcc-discovery-endpoint-verification": ("test_the_discovery_document_says_what_it_has_to",),
 }
 
+_NO_REQUEST_URI: Final = "The suite fails it: this server fetches no request objects, as RFC 9101 lets it, and says so in its metadata."
+DYNAMIC: Final[Mapping[str, Entry]] = {
+    "oidcc-idtoken-rs256": ("test_an_id_token_is_signed_by_rs256_when_that_was_registered",),
+    "oidcc-idtoken-unsigned": "The suite skips it where metadata does not offer ID tokens without a signature.",
+    "oidcc-userinfo-rs256": "The suite fails it: this server signs no userinfo answers, and refuses to register a client that wants them.",
+    "oidcc-ensure-redirect-uri-in-authorization-request": ("test_a_request_without_redirect_uri_is_told_on_a_page",),
+    "oidcc-redirect-uri-query-OK": ("test_a_registered_query_comes_back_with_the_answer",),
+    "oidcc-redirect-uri-query-mismatch": ("test_another_query_than_the_registered_one_is_told_on_a_page",),
+    "oidcc-redirect-uri-query-added": ("test_another_query_than_the_registered_one_is_told_on_a_page",),
+    "oidcc-redirect-uri-regfrag": ("test_a_redirect_uri_with_a_fragment_is_not_registered",),
+    "oidcc-discovery-endpoint-verification": ("test_the_discovery_document_names_where_clients_register",),
+    "oidcc-server": ("test_the_whole_flow_succeeds",),
+    "oidcc-registration-logo-uri": ("test_a_person_who_is_asked_sees_where_the_app_explains_itself",),
+    "oidcc-registration-policy-uri": ("test_a_person_who_is_asked_sees_where_the_app_explains_itself",),
+    "oidcc-registration-tos-uri": ("test_a_person_who_is_asked_sees_where_the_app_explains_itself",),
+    "oidcc-registration-jwks-uri": ("test_keys_are_taken_from_where_they_are_served",),
+    "oidcc-registration-sector-uri": ("test_a_sector_has_to_name_the_redirect_uris",),
+    "oidcc-registration-sector-bad": ("test_a_sector_has_to_name_the_redirect_uris",),
+    "oidcc-server-rotate-keys": ("test_new_keys_of_the_server_stand_beside_the_old_ones",),
+    "oidcc-refresh-token-rp-key-rotation": ("test_a_refresh_token_works_with_new_keys_of_the_client",),
+    "oidcc-request-uri-unsigned": "The suite skips it where metadata does not offer request objects without a signature.",
+    "oidcc-request-uri-signed-rs256": _NO_REQUEST_URI,
+    "oidcc-ensure-request-object-with-redirect-uri": (
+        "The suite skips it where metadata does not offer request objects without a signature."
+    ),
+    "oidcc-refresh-token": ("test_a_refresh_token_works_for_its_client",),
+    "oidcc-ensure-client-assertion-with-iss-aud-succeeds": ("test_the_whole_flow_succeeds",),
+}
+
 _NO_DPOP: Final = "It is about DPoP, which this server does not support."
 _FAPI2: Final[Mapping[str, Entry]] = {
     "discovery-end-point-verification": ("test_the_documents_name_what_the_profile_wants",),
@@ -130,6 +159,31 @@ _FAPI2: Final[Mapping[str, Entry]] = {
 }
 FAPI2: Final[Mapping[str, Entry]] = {f"fapi2-security-profile-final-{name}": entry for name, entry in _FAPI2.items()}
 
+_NO_MTLS: Final = "It wants a client certificate at the endpoints of registration, where this server asks for none."
+_HAPPY: Final = ("test_software_that_a_directory_vouches_for_registers_and_signs_a_person_in",)
+_NOT_VOUCHED: Final = ("test_what_the_directory_does_not_vouch_for_is_not_registered",)
+_NOT_CHANGED: Final = ("test_a_registration_is_not_changed_to_what_the_directory_does_not_vouch_for",)
+_BRAZIL: Final[Mapping[str, Entry]] = {
+    "brazildcr-happy-flow": _HAPPY,
+    "brazildcr-happy-flow-variant": _HAPPY,
+    "brazildcr-happy-flow-variant-2": _HAPPY,
+    "brazildcr-client-delete": ("test_a_deleted_client_is_gone",),
+    "brazildcr-invalid-registration-access-token": ("test_a_wrong_registration_access_token_is_refused",),
+    "brazil-dcr-invalid-software-statement-signature": ("test_a_statement_with_a_spoilt_signature_is_refused",),
+    "brazil-dcr-no-software-statement": ("test_nobody_registers_without_a_statement",),
+    "brazil-dcr-no-mtls": _NO_MTLS,
+    "brazil-dcr-bad-mtls": _NO_MTLS,
+    "brazildcr-update-client-config": ("test_a_redirect_uri_is_changed_by_who_may_and_with_a_good_statement",),
+    "brazildcr-update-client-config-bad-jwks-uri": _NOT_CHANGED,
+    "brazildcr-update-client-config-invalid-jwks-by-value": _NOT_CHANGED,
+    "brazildcr-update-client-config-invalid-redirect-uri": _NOT_CHANGED,
+    "brazil-dcr-no-redirect-uri": _NOT_VOUCHED,
+    "brazil-dcr-invalid-redirect-uri": _NOT_VOUCHED,
+    "brazil-dcr-invalid-jwks-uri": _NOT_VOUCHED,
+    "brazil-dcr-invalid-jwks-by-value": _NOT_VOUCHED,
+}
+BRAZIL: Final[Mapping[str, Entry]] = {f"fapi2-security-profile-final-{name}": entry for name, entry in _BRAZIL.items()}
+
 FEDERATION_PREFIX: Final = "openid-federation-automatic-client-registration-"
 _SIGNS_IN: Final = ("test_an_unknown_relying_party_registers_and_signs_a_person_in",)
 _IS_REFUSED: Final = ("test_a_wrong_request_registers_nobody_and_signs_nobody_in",)
@@ -169,6 +223,8 @@ class Plan(NamedTuple):
 PLANS: Final = {
     "oidcc-basic-certification-test-plan": Plan("conformance.test_basic", BASIC, 38),
     "oidcc-config-certification-test-plan": Plan("conformance.test_config", CONFIG, 1),
+    "oidcc-dynamic-certification-test-plan": Plan("conformance.test_dynamic_registration", DYNAMIC, 23),
+    "fapi2-security-profile-final-brazil-dcr-test-plan": Plan("conformance.test_brazil_registration", BRAZIL, 17),
     "fapi2-security-profile-final-test-plan": Plan("conformance.test_fapi2", FAPI2, 62),
     # Over TLS, with an anchor and a relying party that the server fetches from: run by make e2e.
     "openid-federation-entity-joined-to-test-federation-op-test-plan": Plan("foreign.test_federation_conformance", FEDERATION, 20),
@@ -182,6 +238,17 @@ REMARKS: Final[Mapping[str, str]] = {
     "fapi2-security-profile-final-discovery-end-point-verification": "The suite also wants metadata of DPoP, or of tokens bound by mTLS.",
     "fapi2-security-profile-final-happy-flow": "The suite also wants tokens that are bound to a key, and warns of org_id.",
     "fapi2-security-profile-final-test-claims-parameter-identity-claims": "The suite warns of org_id in ID tokens.",
+    "oidcc-idtoken-rs256": "Clients of the suite ask for no scope; the policy default_scopes has to give them openid and offline_access.",
+    "oidcc-registration-logo-uri": "The suite wants a picture of the logo on the page, which loads nothing from other places.",
+    "oidcc-registration-sector-uri": "The suite skips it where metadata does not offer pairwise subjects.",
+    "oidcc-registration-sector-bad": "The suite skips it where metadata does not offer pairwise subjects.",
+    "oidcc-ensure-client-assertion-with-iss-aud-succeeds": (
+        "In the other modules of its plan the suite sends the token endpoint as audience of assertions, which is refused here (PKJ-04)."
+    ),
+    "fapi2-security-profile-final-brazildcr-happy-flow": (
+        "The suite wants tokens that are bound to a key and the metadata of mTLS, as the profile of Brazil demands."
+    ),
+    "fapi2-security-profile-final-brazildcr-update-client-config": "The suite also changes it without a client certificate, as in no-mtls.",
     "fapi2-security-profile-final-refresh-token": (
         "The suite also wants tokens that are bound to a key, and a refresh token that works again half a minute after it was used, where "
         "docs/decisions/0013-refresh-tokens-rotate.md says otherwise."

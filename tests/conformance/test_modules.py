@@ -52,5 +52,5 @@ def test_what_the_suite_skips_is_not_offered(server_keys: None, standard_scopes:
     assert "none" not in document["request_object_signing_alg_values_supported"]
     assert document["request_uri_parameter_supported"] is False
     assert not [name for name in document if "encryption" in name]
-    absent = {"registration_endpoint", "dpop_signing_alg_values_supported", "tls_client_certificate_bound_access_tokens"}
+    absent = {"dpop_signing_alg_values_supported", "tls_client_certificate_bound_access_tokens"}
     assert not absent & document.keys()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +16,9 @@ from django.db import transaction
 from django.test import Client as Browser
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
+from dcr.initial_access_tokens import TokenTerms, create_initial_access_token
 from federation.models import EntityClaim
+from portal.api.urls import urlpatterns as api_patterns
 from registry.actors import person
 from registry.credentials import create_secret
 from registry.lifecycle import register_client, request_go_live
@@ -36,6 +38,11 @@ ORGANIZATION_PAGES: dict[str, dict[str, str]] = {
     "organization_step": {"post": OWNER},
     "organization_close": {"get": OWNER},
     "organization_activity": {"get": VIEWER},
+    "registration_tokens": {"get": VIEWER},
+    "registration_token_new": {"get": OWNER, "post": OWNER},
+    "registration_token": {"get": VIEWER},
+    "registration_token_revoke": {"get": OWNER, "post": OWNER},
+    "registration_token_adopt": {"post": OWNER},
     "organization_federation": {"get": VIEWER},
     "entity_claim": {"post": OWNER},
     "entity_prove_by_signature": {"post": OWNER},
@@ -57,6 +64,7 @@ ORGANIZATION_PAGES: dict[str, dict[str, str]] = {
     "app_credentials": {"get": VIEWER},
     "app_secret_create": {"post": DEVELOPER},
     "app_secret_end": {"post": DEVELOPER},
+    "app_registration_token_reset": {"post": OWNER},
     "app_keys_check": {"post": DEVELOPER},
     "app_trust": {"get": VIEWER},
     "app_trust_check": {"post": DEVELOPER},
@@ -102,6 +110,8 @@ PUBLIC = {
     "openid-federation",
     "signed-jwks",
     "federation_registration",
+    "register",
+    "registration",
     "oauth-authorization-server",
     "account_login",
     "account_logout",
@@ -123,6 +133,8 @@ PUBLIC = {
     "logout",
     "openid-configuration",
 }
+# What is for apps has a matrix of its own in the tests of the API.
+API = {str(pattern.name) for pattern in api_patterns}
 # Staff pages have a matrix of their own in the tests of the admin; here they are closed to everybody else.
 STAFF_NAMESPACE = "staff"
 STAFF_ENTRANCE = {"staff:login"}
@@ -140,7 +152,7 @@ ALL_NAMES = sorted(set(names(get_resolver().url_patterns)))
 
 
 def test_every_url_has_a_row_and_every_row_a_url() -> None:
-    listed = set(ORGANIZATION_PAGES) | SIGNED_IN | PUBLIC
+    listed = set(ORGANIZATION_PAGES) | SIGNED_IN | PUBLIC | API
     served = {name for name in ALL_NAMES if not name.startswith(f"{STAFF_NAMESPACE}:")}
     assert served - listed == set(), "a URL has no row: decide who may open it"
     assert listed - served == set(), "a row has no URL"
@@ -167,6 +179,9 @@ def furnish(organization: Organization, owner: User, now: datetime) -> Place:
         "claim": EntityClaim.objects.create(organization=organization, entity_id=f"https://{organization.slug}.example").pk,
         "change": None,
         "member": Membership.objects.create(organization=organization, user=member, role="viewer").pk,
+        "token": create_initial_access_token(
+            organization, actor, TokenTerms(label="Installer", expires_at=now + timedelta(days=1)), now=now
+        ).row.reference,
         "invitation": invite(organization, actor, email=f"new@{organization.slug}.example", role="viewer", now=now).row.pk,
     }
     return Place(organization, client, arguments)
@@ -231,7 +246,7 @@ def test_a_page_of_an_organization_opens_for_its_members_by_role(
             assert b"owner" in response.content or b"developer" in response.content, "a refusal names the role that is needed"
         # Another organization, and this one's path with the other one's things, do not exist for anybody here.
         assert ask(browser, method, name, other.arguments).status_code == 404, role
-        for nested in ("reference", "secret", "member", "invitation", "change", "claim"):
+        for nested in ("reference", "secret", "member", "invitation", "change", "claim", "token"):
             if nested in _converters(name):
                 mixed = {**own.arguments, nested: other.arguments[nested]}
                 assert ask(browser, method, name, mixed).status_code in ((404,) if allowed else (403, 404)), (role, nested)

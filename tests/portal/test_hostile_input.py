@@ -175,6 +175,9 @@ def test_strange_text_in_any_field_breaks_nothing(cast: Cast, developer: Browser
         assert developer.post(f"{check}?field=client_name", {**MACHINE, "client_name": text}).status_code == 200
         names = ("legal_name", "registration_number", "country", "website", "email_domains", "contact_security", "once")
         assert owner.post(reverse("organization_new"), dict.fromkeys(names, text)).status_code == 200
+        fields_of_token = ("label", "uses_limit", "days", "grant_types", "allowed_scopes", "redirect_hosts", "source_networks", "once")
+        token = reverse("registration_token_new", args=[cast.organization.slug])
+        assert owner.post(token, dict.fromkeys(fields_of_token, text)).status_code == 200
         assert (
             owner.post(reverse("member_invite", args=[cast.organization.slug]), {"email": text, "role": text, "once": text}).status_code
             == 200

@@ -181,7 +181,14 @@ def test_no_mail_carries_a_secret(cast: Cast, make_client: Callable[..., Client]
 
 def test_every_notice_is_about_an_event_that_exists() -> None:
     steps = {step.event for table in (ORGANIZATION, CLIENT, CHANGE_REQUEST, TRUST) for step in table.values()}
-    assert set(NOTICES) <= steps | {"change.requested", "client.drafted", "client.registered"}
+    assert set(NOTICES) <= steps | {
+        "change.requested",
+        "client.drafted",
+        "client.registered",
+        "client.check_failed",
+        "client.updated",
+        "statement.ended",
+    }
     assert set(NOTICES) == NOTIFIED
 
 

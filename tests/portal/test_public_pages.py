@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +13,14 @@ from django.test import Client as Browser
 from django.urls import reverse
 from pytest_django.asserts import assertContains
 
+import dcr
+from portal.admin.presentation import EVENT_WORDS
 from portal.views.docs import ADVICE, catalogue_entries
 from portal.views.timeline import _SENTENCES
 from registry.transitions import CHANGE_REQUEST, CLIENT, ORGANIZATION, TRUST
+
+# Codes of findings about the terms of a token, which look like events.
+FINDINGS = {f"token.{name}" for name in ("label", "uses", "expires", "stage", "restriction", "scope", "limit", "network")}
 
 
 def test_every_wire_code_has_an_anchor_a_meaning_and_advice() -> None:
@@ -27,6 +34,14 @@ def test_every_wire_code_has_an_anchor_a_meaning_and_advice() -> None:
 
 def test_every_transition_has_a_sentence_in_the_timeline() -> None:
     assert {step.event for table in (ORGANIZATION, CLIENT, CHANGE_REQUEST, TRUST) for step in table.values()} <= set(_SENTENCES)
+
+
+def test_every_event_of_registration_tokens_has_a_sentence_for_partners_and_words_for_staff() -> None:
+    rooms = (Path(dcr.__file__).parent / name for name in ("initial_access_tokens.py", "registration_access_tokens.py"))
+    events = {event for room in rooms for event in re.findall(r'"((?:registration_)?token\.[a-z]+)"', room.read_text())} - FINDINGS
+    assert {"token.created", "registration_token.reset"} <= events
+    assert events <= set(_SENTENCES)
+    assert events <= set(EVENT_WORDS)
 
 
 @pytest.mark.django_db

@@ -25,6 +25,8 @@ PAGES = {
     "organization": 12,
     "organization_profile": 9,
     "organization_activity": 9,
+    "registration_tokens": 9,
+    "registration_token_new": 9,
     "organization_federation": 9,
     "organization_members": 9,
     "apps": 9,

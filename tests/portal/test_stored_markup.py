@@ -13,6 +13,15 @@ from django.db.models import QuerySet
 from django.test import Client as Browser
 from django.urls import reverse
 
+from dcr.initial_access_tokens import TokenTerms, create_initial_access_token
+from dcr.models import (
+    AcceptedStatement,
+    InitialAccessToken,
+    RefusedRegistration,
+    RegistrationProfile,
+    SoftwareStatementIssuer,
+)
+from dcr.registration_access_tokens import issue_registration_access_token
 from federation.models import EntityClaim, FederationRecord, TrustAnchorRecord
 from registry.credentials import create_secret
 from registry.lifecycle import request_go_live
@@ -53,6 +62,15 @@ def furnished(cast: Cast, make_client: Callable[..., Client], now: datetime) -> 
     FederationRecord.objects.create(client=client, entity_id="x", twin_digest="x", anchor="x", superior="x")
     EntityClaim.objects.create(organization=cast.organization, entity_id="x", challenge="x", challenged_at=now)
     TrustAnchorRecord.objects.create(entity_id="x", jwks={"keys": []})
+    terms = TokenTerms(label="x", expires_at=now + timedelta(days=1))
+    token = create_initial_access_token(cast.organization, cast.as_owner, terms, now=now).row
+    RefusedRegistration.objects.create(token=token, refused_at=now, error="x", description="x")
+    Client.objects.filter(pk=client.pk).update(source=Client.Source.DCR)
+    client.refresh_from_db()
+    issue_registration_access_token(client, now=now, initial_access_token=token)
+    issuer = SoftwareStatementIssuer.objects.create(issuer="x", name="x")
+    AcceptedStatement.objects.create(client=client, issuer=issuer, statement="x", accepted_at=now)
+    InitialAccessToken.objects.update(profile=RegistrationProfile.objects.create(name="x"))
     return client, change
 
 
@@ -79,6 +97,12 @@ def store(text: str, cast: Cast, client: Client, change: ChangeRequest) -> None:
     fill(Contact.objects.all(), text, "email")
     fill(Invitation.objects.all(), text, "email")
     fill(User.objects.filter(pk=cast.viewer.pk), text, "name")
+    restrictions = {"redirect_hosts": [text], "allowed_scopes": [text]}
+    fill(InitialAccessToken.objects.all(), text, "label", restrictions=restrictions, source_networks=[text])
+    fill(RegistrationProfile.objects.all(), text, "name", "description")
+    fill(RefusedRegistration.objects.all(), text, "error", "description", "request_id", members=[text])
+    fill(SoftwareStatementIssuer.objects.all(), text, "name")
+    AcceptedStatement.objects.update(asserted=["client_name"])
     fill(Scope.objects.filter(name="bookings.write"), text, "title", "description")
 
 
@@ -113,6 +137,8 @@ def pages(cast: Cast, client: Client, change: ChangeRequest) -> Iterator[str]:
         "organization_activity",
         "organization_members",
         "organization_federation",
+        "registration_tokens",
+        "registration_token_new",
         "apps",
         "app_new",
     ):
@@ -120,6 +146,9 @@ def pages(cast: Cast, client: Client, change: ChangeRequest) -> Iterator[str]:
     for name in ("app", "app_edit", "app_delete", "app_activity", "app_credentials", "app_trust", "app_go_live"):
         yield reverse(name, args=place)
     yield reverse("app_change", args=[*place, change.reference])
+    token = InitialAccessToken.objects.get()
+    for name in ("registration_token", "registration_token_revoke"):
+        yield reverse(name, args=[slug, token.reference])
 
 
 def check(html: str, expected: list[Any], what: str) -> None:

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from allauth.account.decorators import reauthentication_required
 from django import forms
@@ -61,7 +61,9 @@ class FederationAdmin(StaffAdmin):
 
 
 class RuleAdmin(FederationAdmin):
-    """A list of rules, each with a form and a way to remove it."""
+    """A list of rules, each with a form and a way to remove it; `noun` is what people call one."""
+
+    noun: ClassVar[str] = "rule"
 
     def more_urls(self) -> list[URLPattern]:
         """Add the forms."""
@@ -73,7 +75,7 @@ class RuleAdmin(FederationAdmin):
 
     def tools(self, request: HttpRequest) -> tuple[Crumb, ...]:
         """Link the form of a new rule."""
-        return (("Add a rule", self.url_to("add")),) if self.may_act(request) else ()
+        return ((f"Add a {self.noun}", self.url_to("add")),) if self.may_act(request) else ()
 
     def rule_view(self, request: HttpRequest, pk: int | None = None) -> HttpResponse:
         """Show a rule, and save it."""
@@ -96,15 +98,16 @@ class RuleAdmin(FederationAdmin):
             "form": form,
             "may_act": self.may_act(request),
             "rule": rule,
+            "noun": self.noun,
             "text": text,
             "remove_url": self.url_to("remove", rule.pk) if rule and self.may_act(request) else "",
             "events": timeline(events_about((rule._meta.model_name, str(rule.pk)))) if rule else [],
         }
-        return self.page(request, "admin/staff/federation_rule.html", str(rule) if rule else "Add a rule", **context)
+        return self.page(request, "admin/staff/federation_rule.html", str(rule) if rule else f"Add a {self.noun}", **context)
 
     def confirm_removal(self, request: HttpRequest, rule: Any, change: Callable[[], str], text: str) -> HttpResponse:
         """Ask, and forget a rule."""
-        page = {"title": "Remove the rule", "text": text, "button": "Remove it", "then": self.url_to("changelist")}
+        page = {"title": f"Remove the {self.noun}", "text": text, "button": "Remove it", "then": self.url_to("changelist")}
         return self.confirm(request, rule, change, **page)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +13,8 @@ from django.contrib import admin
 from django.test import Client as Browser
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
+from dcr.initial_access_tokens import TokenTerms, create_initial_access_token
+from dcr.models import RegistrationProfile, SoftwareStatementIssuer, StatementOrganization
 from federation.models import OrganizationRule, RefusedEntity, TrustMarkRule
 from portal.admin import staff_site
 from protocol.jose import generate_private_key
@@ -72,8 +74,8 @@ EXPECTED: dict[str, Expected] = {
     "registry_invitation_change": Expected(EVERYBODY),
     "registry_policyrecord_changelist": Expected(EVERYBODY),
     "registry_policyrecord_change": Expected(EVERYBODY),
-    "registry_policyrecord_all": Expected(EVERYBODY, OPERATE, "policy.changed", {"policy": 30}),
-    "registry_policyrecord_organization": Expected(EVERYBODY, OPERATE, "policy.changed", {"policy": 31}),
+    "registry_policyrecord_all": Expected(EVERYBODY, OPERATE, "policy.changed", {"policy": {"clients_limit": 30}}),
+    "registry_policyrecord_organization": Expected(EVERYBODY, OPERATE, "policy.changed", {"policy": {"clients_limit": 31}}),
     "federation_trustanchorrecord_changelist": Expected(EVERYBODY),
     "federation_trustanchorrecord_add": Expected(
         OPERATE, OPERATE, "trust_anchor.added", {"entity_id": "https://new.example", "jwks": KEYS, "organizations": "match"}
@@ -107,6 +109,50 @@ EXPECTED: dict[str, Expected] = {
         EVERYBODY, OPERATE, "trust_mark_rule.changed", {"trust_mark_type": "https://marks.example/other", "is_enabled": "on"}
     ),
     "federation_trustmarkrule_remove": Expected(OPERATE, OPERATE, "trust_mark_rule.deleted"),
+    "dcr_initialaccesstoken_changelist": Expected(EVERYBODY),
+    "dcr_initialaccesstoken_change": Expected(EVERYBODY),
+    "dcr_initialaccesstoken_add": Expected(
+        REVIEW,
+        REVIEW,
+        "token.created",
+        {"once": "n" * 20, "organization": "lighthouse-travel", "label": "Bank", "uses_limit": 3, "days": "30", "stage": "live"},
+    ),
+    "dcr_initialaccesstoken_revoke": Expected(REVIEW, REVIEW, "token.revoked"),
+    "dcr_registrationprofile_changelist": Expected(EVERYBODY),
+    "dcr_registrationprofile_add": Expected(
+        OPERATE, OPERATE, "registration_profile.added", {"policy": {"redirect_uris_limit": 3}, "name": "partner-bank"}
+    ),
+    "dcr_registrationprofile_change": Expected(EVERYBODY, OPERATE, "registration_profile.changed", {"policy": {"redirect_uris_limit": 4}}),
+    "dcr_registrationprofile_remove": Expected(OPERATE, OPERATE, "registration_profile.deleted"),
+    "dcr_softwarestatementissuer_changelist": Expected(EVERYBODY),
+    "dcr_softwarestatementissuer_add": Expected(
+        OPERATE,
+        OPERATE,
+        "statement_issuer.added",
+        {
+            "issuer": "https://new.example",
+            "name": "New",
+            "jwks": KEYS,
+            "algorithms": ["ES256"],
+            "organizations": "match",
+            "organization_claim": "org_id",
+            "stage": "test",
+        },
+    ),
+    "dcr_softwarestatementissuer_change": Expected(
+        EVERYBODY,
+        OPERATE,
+        "statement_issuer.changed",
+        {"name": "Other", "algorithms": ["ES256"], "organizations": "match", "organization_claim": "org_id", "stage": "live"},
+    ),
+    "dcr_softwarestatementissuer_disable": Expected(OPERATE, OPERATE, "statement_issuer.disabled", {"reason": "Because."}),
+    "dcr_softwarestatementissuer_enable": Expected(OPERATE, OPERATE, "statement_issuer.enabled"),
+    "dcr_statementorganization_changelist": Expected(EVERYBODY),
+    "dcr_statementorganization_change": Expected(EVERYBODY),
+    "dcr_statementorganization_add": Expected(
+        OPERATE, OPERATE, "statement_organization.linked", {"value": "A-2", "organization": "lighthouse-travel"}
+    ),
+    "dcr_statementorganization_remove": Expected(OPERATE, OPERATE, "statement_organization.unlinked"),
     "registry_scope_changelist": Expected(EVERYBODY),
     "registry_scope_add": Expected(OPERATE, OPERATE, "scope.created", {"name": "new.scope", "title": "New"}),
     "registry_scope_change": Expected(EVERYBODY, OPERATE, "scope.updated", {"title": "Other words"}),
@@ -175,8 +221,17 @@ def world(cast: Cast, app: Client, go_live: Any, administrator: User, federated:
         "registrationrequest": federated.request,
         "trustmarkrule": TrustMarkRule.objects.create(trust_mark_type="https://marks.example/certified", scopes=["bookings.read"]),
     }
+    matching = {"jwks": json.loads(KEYS), "algorithms": ["ES256"], "organizations": "match", "organization_claim": "org_id"}
+    issuer = SoftwareStatementIssuer.objects.create(issuer="https://directory.example", name="Directory", **matching)
+    disabled = SoftwareStatementIssuer.objects.create(issuer="https://former.example", name="Former", is_enabled=False, **matching)
+    rows["softwarestatementissuer"] = issuer
+    terms = TokenTerms(label="Installer", expires_at=now + timedelta(days=1))
+    rows["initialaccesstoken"] = create_initial_access_token(organization, person(cast.owner), terms, now=now).row
+    rows["registrationprofile"] = RegistrationProfile.objects.create(name="bank")
+    rows["statementorganization"] = StatementOrganization.objects.create(issuer=issuer, value="A-1", organization=organization)
+    special["dcr_softwarestatementissuer_enable"] = (disabled.pk,)
     for name in EXPECTED:
-        room, model, what = name.split("_", 2) if name.startswith("federation_") else ("", "", "")
+        room, model, what = name.split("_", 2) if name.startswith(("federation_", "dcr_")) and name not in special else ("", "", "")
         if room and what not in ("changelist", "add"):
             special[name] = (federated.former.pk if what == "trust_again" else rows[model].pk,)
     return {name: reverse(f"staff:{name}", args=special.get(name, ())) for name in EXPECTED} | {"kid": kid.kid}
@@ -200,8 +255,10 @@ def payload(name: str, browser: Browser, world: dict[str, str]) -> dict[str, Any
     data = dict(EXPECTED[name].data or {})
     if "policy" in data:
         form = browser.get(world[name]).context["form"]
-        values = {field: form[field].value() for field in form.fields}
-        return {key: value for key, value in {**values, "clients_limit": data["policy"]}.items() if value not in (None, False)}
+        values = {field: form[field].value() for field in form.fields} | data.pop("policy") | data
+        return {key: value for key, value in values.items() if value is not None and value is not False}
+    if name == "dcr_statementorganization_add":
+        data["issuer"] = SoftwareStatementIssuer.objects.get(name="Directory").pk
     if "current" in data:
         data["current"] = world["kid"]
     return data
@@ -250,7 +307,7 @@ def test_every_post_that_changes_something_writes_one_event_for_those_who_may_an
     browsers[allowed[0]].post(world[name], data)
     new = list(AuditEvent.objects.order_by("id").values_list("event", "actor_kind")[before:])
     assert (expected.event, "staff") in new
-    if name.startswith("federation_"):
+    if name.startswith(("federation_", "dcr_")):
         assert [event for event, kind in new if kind == "staff"] == [expected.event]
 
 
@@ -319,8 +376,8 @@ def test_djangos_default_admin_site_is_not_mounted() -> None:
     assert set(get_resolver().app_dict["admin"]) == {"staff"}
 
 
-def test_the_registered_models_are_the_registrys_and_the_federations_own() -> None:
-    assert {model._meta.app_label for model in staff_site._registry} == {"registry", "federation"}
+def test_the_registered_models_are_of_the_rooms_below_the_portal() -> None:
+    assert {model._meta.app_label for model in staff_site._registry} == {"registry", "federation", "dcr"}
 
 
 def test_a_person_who_is_no_longer_staff_is_out_at_once(cast: Cast, browsers: dict[str, Browser], world: dict[str, str]) -> None:

@@ -33,7 +33,7 @@ def filled_in(response: Any, **changes: Any) -> dict[str, Any]:
     """Return what a browser would send of the form on a page, with changes."""
     form = response.context["form"]
     values = {name: form[name].value() for name in form.fields}
-    return {name: value for name, value in {**values, **changes}.items() if value not in (None, False)}
+    return {name: value for name, value in {**values, **changes}.items() if value is not None and value is not False}
 
 
 def test_every_value_of_the_policy_has_a_field_with_words() -> None:
