@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import pytest
+
+from tests.foreign.conftest import ROOT
+
+OPENID_CLIENT: Final = ROOT / "build" / "openid-client"
+
+
+def beside_openid_client(script: Path) -> Path:
+    """Return a copy of a script beside openid-client from the npm registry, where Node finds it; skip when that cannot be had."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("node and npm are needed for openid-client")
+    OPENID_CLIENT.mkdir(parents=True, exist_ok=True)
+    if not (OPENID_CLIENT / "node_modules" / "openid-client").is_dir():
+        options = ["--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(OPENID_CLIENT)]
+        command = ["npm", "install", *options, "openid-client@6", "jose@6"]
+        done = subprocess.run(command, cwd=OPENID_CLIENT, capture_output=True, text=True, timeout=300, check=False)
+        if done.returncode:
+            pytest.skip(f"npm could not install openid-client: {done.stderr[-500:]}")
+    return Path(shutil.copy(script, OPENID_CLIENT))
 
 
 class ForeignProcess:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,13 +10,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from joserfc.jwk import ECKey
 
-from tests.foreign.conftest import ROOT, TlsServer
+from tests.foreign.conftest import TlsServer
 from tests.foreign.people import CALLBACK, DOCUMENT, GOODBYE, SCOPE, Person, set_up_apps
-from tests.foreign.processes import ForeignProcess
+from tests.foreign.processes import ForeignProcess, beside_openid_client
 
 pytestmark = [pytest.mark.foreign, pytest.mark.enable_socket]
 EMAIL = "node@lighthouse.example"
-INSTALLED = ROOT / "build" / "openid-client"
 SCRIPT = Path(__file__).parent / "openid_client" / "journey.mjs"
 METADATA = {"id_token_signed_response_alg": "ES256", "token_endpoint_auth_method": "private_key_jwt"}
 
@@ -35,15 +32,7 @@ WAYS = [
 @pytest.fixture(scope="module")
 def script() -> Path:
     """Our script beside openid-client from the npm registry, where Node finds it; skips when that cannot be had."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("node and npm are needed for openid-client")
-    INSTALLED.mkdir(parents=True, exist_ok=True)
-    if not (INSTALLED / "node_modules" / "openid-client").is_dir():
-        command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(INSTALLED), "openid-client@6", "jose@6"]
-        done = subprocess.run(command, cwd=INSTALLED, capture_output=True, text=True, timeout=300, check=False)
-        if done.returncode:
-            pytest.skip(f"npm could not install openid-client: {done.stderr[-500:]}")
-    return Path(shutil.copy(SCRIPT, INSTALLED))
+    return beside_openid_client(SCRIPT)
 
 
 @pytest.fixture(scope="module")
