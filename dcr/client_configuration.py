@@ -37,8 +37,12 @@ _SERVERS_OWN: Final = ("registration_access_token", "registration_client_uri", "
 
 def read_registration(token: RegistrationAccessToken, presented: str) -> Registration:
     """Return the registration of the client that a token belongs to. At most two queries."""
-    open_request = ChangeRequest.objects.filter(client=token.client, state=ChangeRequest.State.OPEN).first()
-    return Registration(token.client, presented, statement=_statement_of(token.client), change_request=open_request)
+    client = token.client
+    return Registration(client, presented, statement=_statement_of(client), change_request=_open_request(client))
+
+
+def _open_request(client: Client) -> ChangeRequest | None:
+    return ChangeRequest.objects.filter(client=client, state=ChangeRequest.State.OPEN).first()
 
 
 def _statement_of(client: Client) -> str | None:
@@ -114,7 +118,7 @@ def _replace(token: RegistrationAccessToken, presented: str, prepared: Prepared,
             secret = create_secret(client, actor, now=now, label="registration").value
     value = rotate(token, now=now) if token.is_hardened else presented
     notes = update.assessment.findings + prepared.remote.findings
-    return Registration(client, value, secret, notes, _statement_of(client), update.change_request)
+    return Registration(client, value, secret, notes, _statement_of(client), update.change_request or _open_request(client))
 
 
 def _check_same_issuer(client: Client, issuer: int) -> None:

@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 
 from dcr.models import InitialAccessToken, RefusedRegistration, RegistrationProfile
 from protocol.errors import InvalidToken, MetadataRefused, ProtocolError, TransitionRefused
+from protocol.redaction import cut_credentials_from
 from registry import audit
 from registry.actors import Actor
 from registry.compiled import CompiledQuery
@@ -272,7 +273,7 @@ def note_refusal(token: InitialAccessToken, error: ProtocolError, source_address
             token=token,
             refused_at=now,
             error=error.code,
-            description=error.description[:1000],
+            description=cut_credentials_from(error.description)[:1000],
             members=list(error.members)[:20],
             source_address=source_address or None,
             request_id=request_id,

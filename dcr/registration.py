@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -84,35 +85,32 @@ class Ground:
     token: InitialAccessToken | None = None
 
 
+@contextmanager
+def refusals_kept(bearer: str | None, source_address: str, request_id: str, *, now: datetime) -> Iterator[None]:
+    """Keep why a registration is refused inside the with block with the initial access token that it came with, for its owners."""
+    try:
+        yield
+    except TooManyRequests:
+        raise  # so many that writing them down would be the flood
+    except ProtocolError as error:
+        if bearer is not None:
+            with suppress(InvalidToken):  # nobody's
+                note_refusal(find_initial_access_token(bearer), error, source_address, request_id, now=now)
+        raise
+
+
 def register(submission: Submission, *, now: datetime) -> Registration:
     """Register a client and return it with its credentials.
 
     Raises TokenMissing or InvalidToken for the initial access token; OAuthError of RFC 7591, 3.2.2 for what the rules refuse; AccessDenied
-    when the organization may not have another client; TooManyRequests; ServiceUnavailable. Why it was refused is kept with the token.
+    when the organization may not have another client; TooManyRequests; ServiceUnavailable.
     """
     try:
         return _register(submission, now)
     except MetadataRefused as error:
-        refusal: ProtocolError = error_for_findings(error.findings)
-        _note_refusal(submission, refusal, now)
-        raise refusal from error
+        raise error_for_findings(error.findings) from error
     except TransitionRefused as error:
-        refusal = AccessDenied(error.description, detail=error.reason)
-        _note_refusal(submission, refusal, now)
-        raise refusal from error
-    except ProtocolError as error:
-        _note_refusal(submission, error, now)
-        raise
-
-
-def _note_refusal(submission: Submission, error: ProtocolError, now: datetime) -> None:
-    if submission.bearer is None or isinstance(error, TooManyRequests):
-        return  # nobody's, or so many that writing them down would be the flood
-    try:
-        token = find_initial_access_token(submission.bearer)
-    except InvalidToken:
-        return  # nobody's
-    note_refusal(token, error, submission.source_address, submission.request_id, now=now)
+        raise AccessDenied(error.description, detail=error.reason) from error
 
 
 def _register(submission: Submission, now: datetime) -> Registration:

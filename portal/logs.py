@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import sys
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
@@ -11,12 +10,8 @@ from typing import Any, Final
 import structlog
 from structlog.types import Processor
 
-# Every credential this server makes starts with one of these; JWTs start with a base64url "{"; Basic credentials carry secrets too.
-_CREDENTIAL = re.compile(
-    r"(?<![A-Za-z0-9])(?:cac|cat|cci|ccr|ccs|crt|inv|iat|par|rat)_[A-Za-z0-9_-]{20,}"
-    r"|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*"
-    r"|\b[Bb]asic [A-Za-z0-9+/=]{16,}"
-)
+from protocol.redaction import CUT, cut_credentials_from
+
 _SECRET_NAMES: Final = frozenset(
     (
         "authorization",
@@ -35,7 +30,6 @@ _SECRET_NAMES: Final = frozenset(
 )
 # Objects that the formatter turns into text first; that text is cut again.
 _FOR_THE_FORMATTER: Final = frozenset(("exc_info", "_record"))
-CUT: Final = "[cut]"
 
 EventDict = MutableMapping[str, Any]
 
@@ -57,7 +51,7 @@ def _cut(name: object, value: Any) -> Any:
         return [_cut(None, entry) for entry in value]
     if value is None or isinstance(value, bool | int | float):
         return value
-    return _CREDENTIAL.sub(CUT, value if isinstance(value, str) else repr(value))
+    return cut_credentials_from(value if isinstance(value, str) else repr(value))
 
 
 class CredentialFilter(logging.Filter):
@@ -70,7 +64,7 @@ class CredentialFilter(logging.Filter):
         except (TypeError, ValueError):  # the arguments do not fit; logging would print them, uncut, to stderr
             record.msg, record.args = str(record.msg), None
             message = record.msg
-        cleaned = _CREDENTIAL.sub(CUT, message)
+        cleaned = cut_credentials_from(message)
         if cleaned != message:
             record.msg, record.args = cleaned, None
         return True

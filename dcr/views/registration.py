@@ -18,7 +18,7 @@ from dcr.answers import build_client_information
 from dcr.client_configuration import delete_registration, read_registration, replace_registration, version_of
 from dcr.documents import read_document
 from dcr.models import RegistrationAccessToken
-from dcr.registration import Registration, Submission, register
+from dcr.registration import Registration, Submission, refusals_kept, register
 from dcr.registration_access_tokens import authenticate
 from dcr.throttling import note_request, note_token
 from protocol.errors import InvalidToken, MethodNotAllowed, TokenMissing
@@ -76,9 +76,10 @@ class RegistrationView(Endpoint):
 
     def post(self, request: Request) -> Response:
         """Register what the body describes."""
-        bearer = _bearer(request)
-        submission = Submission(read_document(request._request), bearer, _source_address(request), _request_id(request))  # noqa: SLF001
-        return self.answer(register(submission, now=timezone.now()), status=201)
+        bearer, source_address, request_id, now = _bearer(request), _source_address(request), _request_id(request), timezone.now()
+        with refusals_kept(bearer, source_address, request_id, now=now):
+            submission = Submission(read_document(request._request), bearer, source_address, request_id)  # noqa: SLF001
+            return self.answer(register(submission, now=now), status=201)
 
 
 class ClientConfigurationView(Endpoint):
