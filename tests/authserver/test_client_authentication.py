@@ -76,7 +76,7 @@ def test_two_or_three_methods_are_refused_before_anything_is_computed(
         raise AssertionError("something was hashed")
 
     monkeypatch.setattr(digests, "keyed_digest", never)
-    monkeypatch.setattr("registry.credentials.keyed_digest", never)
+    monkeypatch.setattr("registry.credentials.digest_of_secret", never)
     with counted() as queries:
         assert {outcome(call(endpoint, *mix)) for mix in mixes} == {MALFORMED}
     assert len(queries) == 0

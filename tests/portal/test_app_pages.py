@@ -321,7 +321,7 @@ def test_apps_from_elsewhere_are_not_edited_here(
 ) -> None:
     client = make_client()
     Client.objects.filter(pk=client.pk).update(source=Client.Source.DCR)
-    assertContains(developer.get(app_url("app_edit", client)), "Change it where it was registered")
+    assertContains(developer.get(app_url("app_edit", client)), "This app registered itself")
     developer.post(app_url("app_edit", client), {"client_name": "Other", "kind": "machine"})
     client.refresh_from_db()
     assert client.name == "Back office"

@@ -41,7 +41,7 @@ def test_a_token_of_an_app_is_held_back_while_the_app_is_and_adopted_by_an_owner
 
     assert why() == ""
     change_client(own.client, "suspend", cast.as_reviewer, now=now, reason="Odd.")
-    assert "ended" in why()
+    assert "no active app" in why()
     change_client(own.client, "reinstate", cast.as_reviewer, now=now)
     assert why() == ""
     adopt_initial_access_token(InitialAccessToken.objects.get(reference=reference), cast.as_owner)
