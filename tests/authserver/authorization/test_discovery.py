@@ -8,6 +8,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
+from registry.models import Scope
 from tests.authserver.authorization.support import AUTHORIZE, CALLBACK, Flow, parameters, request_object, said, sign_in
 from tests.authserver.support import FORM, Caller, assertion_parameters, key, outcome
 from tests.conftest import Cast
