@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from protocol.constants import REGISTRATION_BODY_LIMIT
 from protocol.errors import InvalidClientMetadata, InvalidJson, InvalidRedirectUri, PayloadTooLarge, UnsupportedMediaType
 from protocol.strict_json import canonical_json, parse_json_object, quotable
+from registry.json_endpoints import check_charset
 
 DEPTH_LIMIT: Final = 16
 MEMBERS_LIMIT: Final = 256
@@ -36,13 +37,10 @@ def read_document(request: HttpRequest) -> dict[str, Any]:
 
 
 def _check_media_type(request: HttpRequest) -> None:
-    kind, _, parameters = request.META.get("CREDENCE_CONTENT_TYPE", request.META.get("CONTENT_TYPE", "")).partition(";")
-    if kind.strip().lower() != "application/json":
+    content_type = request.META.get("CREDENCE_CONTENT_TYPE", request.META.get("CONTENT_TYPE", ""))
+    if content_type.partition(";")[0].strip().lower() != "application/json":
         raise UnsupportedMediaType("Send the metadata as application/json.")
-    for parameter in parameters.split(";"):
-        name, _, value = parameter.partition("=")
-        if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in ("utf-8", "utf8", "us-ascii"):
-            raise UnsupportedMediaType("Send the metadata in UTF-8.")
+    check_charset(content_type)
 
 
 def check_sizes(document: Mapping[str, Any]) -> None:

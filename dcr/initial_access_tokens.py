@@ -17,7 +17,7 @@ from protocol.redaction import cut_credentials_from
 from registry import audit
 from registry.actors import Actor
 from registry.compiled import CompiledQuery
-from registry.digests import keyed_digest, random_credential
+from registry.digests import NewCredential, keyed_digest, random_credential
 from registry.findings import Findings, errors_among
 from registry.models import Client, Membership, Organization, Scope
 from registry.models.audit import ActorKind
@@ -31,6 +31,7 @@ LIST_LIMIT: Final = 50
 SHORTEST_LIFE: Final = timedelta(minutes=1)
 LONGEST_LIFE: Final = timedelta(days=366)
 REFUSALS_KEPT: Final = 50
+NewInitialAccessToken = NewCredential[InitialAccessToken]
 _PURPOSE: Final = "initial-access-token"
 
 
@@ -45,17 +46,6 @@ class TokenTerms:
     restrictions: Mapping[str, Any] = field(default_factory=dict)
     source_networks: tuple[str, ...] = ()
     profile: RegistrationProfile | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NewInitialAccessToken:
-    """A token just made. `value` exists here only; the row keeps its digest."""
-
-    row: InitialAccessToken
-    value: str
-
-    def __repr__(self) -> str:
-        return f"NewInitialAccessToken({self.row!r})"
 
 
 def create_initial_access_token(organization: Organization, actor: Actor, terms: TokenTerms, *, now: datetime) -> NewInitialAccessToken:
@@ -94,7 +84,7 @@ def create_initial_access_token(organization: Organization, actor: Actor, terms:
             **({} if by_staff else _keeper(row, actor)),
         )
         audit.record(actor, "token.created", token, organization=row, difference=_as_difference(token))
-        return NewInitialAccessToken(token, value)
+        return NewCredential(token, value)
 
 
 def _keeper(organization: Organization, actor: Actor) -> dict[str, Membership | Client]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,7 +13,7 @@ from protocol.errors import AccessDenied, InvalidToken, TransitionRefused
 from registry import audit
 from registry.actors import Actor
 from registry.compiled import CompiledInsert
-from registry.digests import keyed_digest, random_credential
+from registry.digests import NewCredential, keyed_digest, random_credential
 from registry.gate import Action, client_may_act
 from registry.models import Client
 from registry.models.audit import ActorKind
@@ -23,19 +22,9 @@ from registry.transitions import OWNER, REVIEWER, SYSTEM
 HARDENED_LIFE: Final = timedelta(days=90)
 OVERLAP: Final = timedelta(seconds=60)
 USE_SAMPLED_EVERY: Final = timedelta(hours=1)
+NewRegistrationAccessToken = NewCredential[RegistrationAccessToken]
 _PURPOSE: Final = "registration-access-token"
 _TOKENS: Final = CompiledInsert(RegistrationAccessToken)
-
-
-@dataclass(frozen=True, slots=True)
-class NewRegistrationAccessToken:
-    """A token just made. `value` exists here only; the row keeps its digest."""
-
-    row: RegistrationAccessToken
-    value: str
-
-    def __repr__(self) -> str:
-        return f"NewRegistrationAccessToken({self.row!r})"
 
 
 def issue_registration_access_token(
@@ -53,7 +42,7 @@ def issue_registration_access_token(
     )
     _set_value(row, value, now)
     _TOKENS.insert(row)
-    return NewRegistrationAccessToken(row, value)
+    return NewCredential(row, value)
 
 
 def _set_value(row: RegistrationAccessToken, value: str, now: datetime) -> None:
@@ -124,7 +113,7 @@ def reset_registration_access_token(client: Client, actor: Actor, *, now: dateti
         audit.record(
             actor, "registration_token.reset", row.client, organization=row.client.organization, difference={"tail": [None, row.tail]}
         )
-        return NewRegistrationAccessToken(row, value)
+        return NewCredential(row, value)
 
 
 def revoke(token: RegistrationAccessToken, actor: Actor, *, now: datetime, reason: str) -> None:

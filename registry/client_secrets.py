@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from registry.compiled import CompiledInsert
-from registry.digests import keyed_digest, random_credential
+from registry.digests import NewCredential, keyed_digest, random_credential
 from registry.models import Client, ClientSecret, User
 
+NewSecret = NewCredential[ClientSecret]
 _PURPOSE: Final = "client-secret"
 _SECRETS: Final = CompiledInsert(ClientSecret)
-
-
-@dataclass(frozen=True, slots=True)
-class NewSecret:
-    """A secret just made. `value` exists here only; the row keeps its digest."""
-
-    row: ClientSecret
-    value: str
-
-    def __repr__(self) -> str:
-        return f"NewSecret({self.row!r})"
 
 
 def digest_of_secret(value: str) -> str:
@@ -45,4 +34,4 @@ def write_secret(
         expires_at=expires_at,
     )
     _SECRETS.insert(row)
-    return NewSecret(row, value)
+    return NewCredential(row, value)

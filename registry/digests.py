@@ -9,11 +9,22 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from registry.field_encryption import decrypt, encrypt
 from registry.models import ServerSecret
 
+Row = TypeVar("Row")
 _keys: dict[str, bytes] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class NewCredential(Generic[Row]):
+    """A secret or token just made. `value` exists here only; `row` keeps its digest."""
+
+    row: Row
+    value: str = field(repr=False)
 
 
 def server_secret(name: str) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -12,24 +11,14 @@ from django.db.models import Exists, OuterRef
 from protocol.errors import TransitionRefused
 from registry import audit
 from registry.actors import Actor
-from registry.digests import keyed_digest, random_credential
+from registry.digests import NewCredential, keyed_digest, random_credential
 from registry.models import Invitation, Membership, Organization, User
 from registry.models.users import normalize_email
 from registry.transitions import OWNER
 
 INVITATION_LIFETIME: Final = timedelta(hours=72)
+NewInvitation = NewCredential[Invitation]
 _PURPOSE: Final = "invitation"
-
-
-@dataclass(frozen=True, slots=True)
-class NewInvitation:
-    """An invitation just made; `value` goes into the mail and nowhere else."""
-
-    row: Invitation
-    value: str
-
-    def __repr__(self) -> str:
-        return f"NewInvitation({self.row!r})"
 
 
 def invite(organization: Organization, actor: Actor, *, email: str, role: str, now: datetime) -> NewInvitation:
@@ -57,7 +46,7 @@ def invite(organization: Organization, actor: Actor, *, email: str, role: str, n
             expires_at=now + INVITATION_LIFETIME,
         )
         audit.record(actor, "member.invited", row, organization=row, difference={"invitation": [None, str(invitation)]})
-        return NewInvitation(invitation, value)
+        return NewCredential(invitation, value)
 
 
 def _check_role(role: str) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import ipaddress
 from typing import Any, NoReturn
 
 from django.http import HttpRequest
 from django.utils import timezone
-from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.parsers import BaseParser
-from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -22,29 +20,13 @@ from dcr.registration import Registration, Submission, refusals_kept, register
 from dcr.registration_access_tokens import authenticate
 from dcr.throttling import note_request, note_token
 from protocol.errors import InvalidToken, MethodNotAllowed, TokenMissing
-
-
-class OnlyJson(BaseContentNegotiation):
-    """Answers JSON whatever the client would like."""
-
-    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:  # noqa: ARG002
-        """Return none: the body is read by `dcr.documents`."""
-        return None
-
-    def select_renderer(
-        self,
-        request: Request,  # noqa: ARG002
-        renderers: Iterable[BaseRenderer],
-        format_suffix: str | None = None,  # noqa: ARG002
-    ) -> tuple[BaseRenderer, str]:
-        """Return the one renderer."""
-        return next(iter(renderers)), "application/json"
+from registry.json_endpoints import AlwaysJson
 
 
 class Endpoint(APIView):
     """What both endpoints have in common: JSON in and out, a bearer token in the header, limits before anything is read."""
 
-    content_negotiation_class = OnlyJson
+    content_negotiation_class = AlwaysJson
     renderer_classes = [JSONRenderer]
     metadata_class = None
 
@@ -124,7 +106,11 @@ def _bearer(request: Request) -> str | None:
 
 
 def _source_address(request: Request | HttpRequest) -> str:
-    return str(request.META.get("REMOTE_ADDR", ""))
+    """Return the address the request came from, the empty string when the server knows none; zones mean something to one host only."""
+    try:
+        return str(ipaddress.ip_address(str(request.META.get("REMOTE_ADDR", "")).partition("%")[0]))
+    except ValueError:
+        return ""
 
 
 def _request_id(request: Request) -> str:

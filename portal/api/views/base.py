@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn, cast
 from urllib.parse import urlencode
 
@@ -10,8 +10,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.http.response import HttpResponseBase
 from rest_framework import exceptions
-from rest_framework.negotiation import DefaultContentNegotiation
-from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer, Serializer
@@ -20,20 +19,7 @@ from rest_framework.views import APIView
 from portal.api.authentication import BearerToken, Caller
 from portal.api.errors import answer_error
 from portal.api.schema import ApiSchema
-from registry.json_parser import StrictJsonParser
-
-
-class AlwaysJson(DefaultContentNegotiation):
-    """Answers JSON whatever the client would like."""
-
-    def select_renderer(
-        self,
-        request: Request,  # noqa: ARG002
-        renderers: Iterable[BaseRenderer],
-        format_suffix: str | None = None,  # noqa: ARG002
-    ) -> tuple[BaseRenderer, str]:
-        """Return the one renderer."""
-        return next(iter(renderers)), "application/json"
+from registry.json_endpoints import AlwaysJson, StrictJsonParser
 
 
 class ApiView(APIView):

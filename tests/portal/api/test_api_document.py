@@ -20,7 +20,7 @@ from portal.api.throttling import REQUESTS_PER_CLIENT
 from portal.api.urls import urlpatterns
 from portal.api.views.document import build_openapi_document
 from registry.client_metadata.fields import READERS
-from registry.json_parser import BODY_LIMIT
+from registry.json_endpoints import BODY_LIMIT
 from registry.models import Contact
 from registry.transitions import CHANGE_REQUEST, CLIENT, ORGANIZATION
 

@@ -11,7 +11,7 @@ from django.test import Client as Http
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from registry.json_parser import BODY_LIMIT
+from registry.json_endpoints import BODY_LIMIT
 from registry.lifecycle import request_go_live
 from registry.models import Client
 from tests.conftest import Cast
