@@ -216,8 +216,18 @@ def find_initial_access_token(presented: str, *, lock: bool = False) -> InitialA
     return rows[0]
 
 
+# What a registration reads; the rest is loaded when it is asked for.
+_NEEDED_TO_REGISTER: Final = (
+    *("reference", "label", "tail", "stage", "uses_limit", "uses", "expires_at", "restrictions", "source_networks"),
+    *("made_by_staff", "revoked_at", "organization", "profile", "kept_by", "kept_by_app"),
+    *("organization__org_id", "organization__state", "organization__slug", "organization__legal_name", "organization__is_operator"),
+    *("profile__name", "profile__values", "profile__is_hardened", "profile__is_read_only", "kept_by__role"),
+)
+
+
 def _with_digest(digest: str) -> QuerySet[InitialAccessToken]:
-    return InitialAccessToken.objects.select_related("organization", "profile", "kept_by").filter(digest=digest).order_by()
+    rows = InitialAccessToken.objects.select_related("organization", "profile", "kept_by").filter(digest=digest)
+    return rows.only(*_NEEDED_TO_REGISTER).order_by()
 
 
 _FOUND: Final = CompiledQuery(_with_digest)

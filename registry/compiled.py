@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.models.query import get_related_populators
 
 Model = TypeVar("Model", bound=models.Model)
@@ -20,6 +20,7 @@ class _Compiled(NamedTuple):
     names: list[str]
     last: int
     populators: list[Any]
+    converters: Any
 
 
 class CompiledQuery(Generic[Model]):
@@ -37,7 +38,7 @@ class CompiledQuery(Generic[Model]):
         with connection.cursor() as cursor:
             cursor.execute(compiled.sql, [value])
             found = cursor.fetchall()
-        return [_instance(compiled, row) for row in compiled.compiler.results_iter([found])] if found else []
+        return [_instance(compiled, row) for row in compiled.compiler.apply_converters(found, compiled.converters)]
 
     def _compile(self) -> _Compiled:
         """Do what Django's own iteration does for each query: write the SQL and find which column goes where."""
@@ -50,7 +51,8 @@ class CompiledQuery(Generic[Model]):
         names = [column[0].target.attname for column in compiler.select[:last]]
         # The stubs are of Django 6.1, which also wants a fetch mode.
         populators = get_related_populators(compiler.klass_info, compiler.select, queryset.db)  # type: ignore[call-arg]
-        return _Compiled(sql, compiler, names, last, populators)
+        converters = compiler.get_converters([column[0] for column in compiler.select])
+        return _Compiled(sql, compiler, names, last, populators, converters)
 
 
 def _instance(compiled: _Compiled, row: Any) -> Any:
@@ -75,8 +77,9 @@ class CompiledInsert(Generic[Model]):
             columns = ", ".join(quote(str(field.column)) for field in fields)
             places = ", ".join("%s" for _ in fields)
             self._sql = f"INSERT INTO {quote(self._model._meta.db_table)} ({columns}) VALUES ({places}) RETURNING id"  # noqa: S608
-        values = [field.get_db_prep_save(field.pre_save(row, add=True), connection=connection) for field in fields]
-        with connection.cursor() as cursor:
+        database = connections[DEFAULT_DB_ALIAS]  # looked up once: behind `connection` every column would look it up
+        values = [field.get_db_prep_save(field.pre_save(row, add=True), connection=database) for field in fields]
+        with database.cursor() as cursor:
             cursor.execute(self._sql, values)
             (row.pk,) = cursor.fetchone()
-        row._state.adding, row._state.db = False, connection.alias
+        row._state.adding, row._state.db = False, database.alias
