@@ -15,8 +15,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from registry.actors import Actor
-from registry.client_keys import KEPT_AFTER_FAILURE
 from registry.findings import Finding
+from registry.key_addresses import KEPT_AFTER_FAILURE
 from registry.lifecycle import Rules, assess_metadata, change_client
 from registry.lifecycle.steps import record_step
 from registry.models import Client, ClientCheck, Organization

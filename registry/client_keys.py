@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
 from django.db.models import QuerySet
 
-from protocol.errors import FetchError, InvalidJson, InvalidKeySet
-from protocol.fetch import FetchPurpose, FetchResponse, standard_request
+from protocol.errors import InvalidKeySet
+from protocol.fetch import FetchResponse
 from protocol.jose import KeySet, parse_jwk_set_once
-from protocol.strict_json import parse_json_object
+from registry.key_addresses import freshness_of, is_fresh, kept_keys, refetch
 from registry.models import Client, ClientKeySet, ClientKeyUse
-from registry.outbound import get_fetcher
-
-SHORTEST_FRESHNESS: Final = timedelta(minutes=5)
-LONGEST_FRESHNESS: Final = timedelta(hours=24)
-KEPT_AFTER_FAILURE: Final = timedelta(hours=24)
-COOL_DOWN: Final = timedelta(seconds=30)
-_MAX_AGE = re.compile(r"(?:^|[,\s])max-age=([0-9]{1,9})(?:$|[,\s])", re.IGNORECASE)
 
 
 def get_client_keys(client: Client, *, kid: str | None, now: datetime) -> KeySet:
@@ -34,7 +26,7 @@ def get_client_keys(client: Client, *, kid: str | None, now: datetime) -> KeySet
     if not uri:
         raise InvalidKeySet("none", "This client has no keys.")
     row = ClientKeySet.objects.filter(client=client, jwks_uri=uri).first()
-    if row is None or not _is_fresh(row, now):
+    if row is None or not is_fresh(row, now):
         row = _refetch(client, uri, row, now)
     keys = _keys_of(row, now)
     if kid is not None and all(key.kid != kid for key in keys.keys):
@@ -84,42 +76,15 @@ def clients_sharing_keys(client: Client, jwks: Any = None) -> QuerySet[Client]:
     return Client.objects.filter(key_uses__thumbprint__in=own).exclude(organization=client.organization_id).distinct()
 
 
-def _is_fresh(row: ClientKeySet, now: datetime) -> bool:
-    return row.fresh_until is not None and now < row.fresh_until
-
-
 def _keys_of(row: ClientKeySet, now: datetime) -> KeySet:
-    """Return the last good keys, unless they are too old to be trusted."""
-    if row.jwks is None or row.fresh_until is None or now >= row.fresh_until + KEPT_AFTER_FAILURE:
+    keys = kept_keys(row, now)
+    if keys is None:
         raise InvalidKeySet("unavailable", "The keys of this client cannot be fetched.")
-    return parse_jwk_set_once(row.jwks)
+    return keys
 
 
 def _refetch(client: Client, uri: str, row: ClientKeySet | None, now: datetime) -> ClientKeySet:
-    if row is not None and row.attempted_at > now - COOL_DOWN:
-        return row
-    # The attempt is noted before it is made, so that parallel requests see the cool-down.
-    ClientKeySet.objects.update_or_create(client=client, defaults=_attempt(uri, row, now))
-    try:
-        response = get_fetcher().fetch(standard_request(FetchPurpose.JWKS, uri))
-        found = parse_json_object(response.body, max_bytes=len(response.body))
-        parse_jwk_set_once(found)
-    except (FetchError, InvalidJson, InvalidKeySet) as error:
-        changes: dict[str, Any] = {"failure": error.description[:200]}
-    else:
-        note_keys(client, found)
-        changes = {"jwks": found, "fetched_at": now, "fresh_until": now + freshness_of(response), "failure": ""}
-    ClientKeySet.objects.filter(client=client).update(**changes)
-    return ClientKeySet.objects.get(client=client)
-
-
-def _attempt(uri: str, row: ClientKeySet | None, now: datetime) -> dict[str, Any]:
-    fresh_start = {"jwks": None, "fetched_at": None, "fresh_until": None, "failure": ""} if row is None else {}
-    return {"jwks_uri": uri, "attempted_at": now, **fresh_start}
-
-
-def freshness_of(response: FetchResponse) -> timedelta:
-    """Return how long fetched keys count as fresh: Cache-Control max-age, between 5 minutes and 24 hours."""
-    match = _MAX_AGE.search(response.headers.get("cache-control", ""))
-    wanted = timedelta(seconds=int(match[1])) if match else SHORTEST_FRESHNESS
-    return max(SHORTEST_FRESHNESS, min(wanted, LONGEST_FRESHNESS))
+    fetched = refetch(ClientKeySet.objects, {"client": client}, uri, row, now)
+    if fetched is not row and not fetched.failure:
+        note_keys(client, fetched.jwks)
+    return fetched

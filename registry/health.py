@@ -7,9 +7,9 @@ from datetime import datetime
 
 from protocol.errors import InvalidKeySet
 from protocol.jose import parse_jwk_set_once
-from registry.client_keys import KEPT_AFTER_FAILURE
 from registry.entitlements import scopes_waiting_for_approval
 from registry.gate import Action, Fixer, client_may_act
+from registry.key_addresses import KEPT_AFTER_FAILURE
 from registry.models import Client, ClientKeySet, ClientSecret
 
 

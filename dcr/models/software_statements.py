@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
-from registry.models import Client
+from registry.models import Client, FetchedKeySet
 
 
 class SoftwareStatementIssuer(models.Model):
@@ -48,19 +48,10 @@ class SoftwareStatementIssuer(models.Model):
         return self.name
 
 
-class StatementIssuerKeys(models.Model):
-    """The last good keys fetched from an issuer's `jwks_uri`, and how the last fetch went."""
+class StatementIssuerKeys(FetchedKeySet):
+    """What was fetched from the `jwks_uri` of an issuer."""
 
     issuer = models.OneToOneField(SoftwareStatementIssuer, on_delete=models.CASCADE, related_name="fetched_keys")
-    jwks_uri = models.CharField(max_length=2048)
-    jwks = models.JSONField(null=True, blank=True)
-    fetched_at = models.DateTimeField(null=True, blank=True)
-    fresh_until = models.DateTimeField(null=True, blank=True)
-    attempted_at = models.DateTimeField()
-    failure = models.CharField(max_length=200, blank=True)
-
-    def __str__(self) -> str:
-        return self.jwks_uri
 
 
 class StatementOrganization(models.Model):

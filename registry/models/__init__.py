@@ -3,7 +3,7 @@
 from registry.models.audit import AuditEvent, AuditSeal
 from registry.models.changes import ChangeRequest
 from registry.models.checks import ClientCheck
-from registry.models.clients import Client, ClientKeySet, ClientKeyUse, ClientSecret
+from registry.models.clients import Client, ClientKeySet, ClientKeyUse, ClientSecret, FetchedKeySet
 from registry.models.entitlements import Entitlement, Scope
 from registry.models.notices import Notice
 from registry.models.organizations import Contact, Invitation, Membership, Organization
@@ -23,6 +23,7 @@ __all__ = [
     "ClientSecret",
     "Contact",
     "Entitlement",
+    "FetchedKeySet",
     "Invitation",
     "Membership",
     "Notice",

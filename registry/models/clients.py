@@ -161,10 +161,9 @@ class ClientSecret(models.Model):
         return f"{self.label or 'Secret'} …{self.tail}"
 
 
-class ClientKeySet(models.Model):
-    """The last good keys fetched from a client's `jwks_uri`, and how the last fetch went."""
+class FetchedKeySet(models.Model):
+    """The last good keys fetched from an address, and how the last fetch went."""
 
-    client = models.OneToOneField(Client, on_delete=models.CASCADE, related_name="key_set")
     jwks_uri = models.CharField(max_length=2048)
     jwks = models.JSONField(null=True, blank=True)
     fetched_at = models.DateTimeField(null=True, blank=True)
@@ -172,8 +171,17 @@ class ClientKeySet(models.Model):
     attempted_at = models.DateTimeField()
     failure = models.CharField(max_length=200, blank=True)
 
+    class Meta:
+        abstract = True
+
     def __str__(self) -> str:
         return self.jwks_uri
+
+
+class ClientKeySet(FetchedKeySet):
+    """What was fetched from a client's `jwks_uri`."""
+
+    client = models.OneToOneField(Client, on_delete=models.CASCADE, related_name="key_set")
 
 
 class ClientKeyUse(models.Model):
