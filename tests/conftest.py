@@ -13,12 +13,21 @@ import pytest
 from django.db import connection
 from django.db.backends.sqlite3.base import DatabaseOperations
 from django.utils import timezone
+from hypothesis import HealthCheck, settings
 
 from registry.actors import Actor, job, person
 from registry.client_secrets import NewSecret
 from registry.credentials import create_secret
 from registry.lifecycle import change_organization, create_organization, register_client
 from registry.models import Client, Membership, Organization, Scope, User
+
+# What lands is decided by the change alone, so every run draws the same examples; `--hypothesis-profile=explore` draws new ones.
+# No deadlines: the first example pays for imports and keys, and machines that run tests are busy.
+settings.register_profile(
+    "gate", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+settings.register_profile("explore", parent=settings.get_profile("gate"), derandomize=False)
+settings.load_profile("gate")
 
 AUDIT_TABLES = ("registry_auditevent", "registry_auditseal")
 

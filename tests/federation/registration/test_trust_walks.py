@@ -233,7 +233,5 @@ def test_no_walk_leaves_a_token_alive_that_must_be_dead(world: World, cast: Cast
 
     run_state_machine_as_test(
         lambda: Walk(build, start, cast.as_reviewer),
-        settings=settings(
-            max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=False
-        ),
+        settings=settings(max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)),
     )
