@@ -19,3 +19,50 @@ class Notice(models.Model):
 
     def __str__(self) -> str:
         return str(self.event)
+
+
+class NoticeReceipt(models.Model):
+    """That a notice is for a person: a line of their inbox, whether or not they want mail of this kind."""
+
+    notice = models.ForeignKey(Notice, on_delete=models.CASCADE, related_name="receipts")
+    user = models.ForeignKey("registry.User", on_delete=models.CASCADE, related_name="notice_receipts")
+    read_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-notice_id"]
+        constraints = [models.UniqueConstraint(fields=["notice", "user"], name="notice_once_per_person")]
+        indexes = [models.Index(fields=["user"], condition=models.Q(read_at=None), name="notices_unread")]
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.notice}"
+
+
+class MutedNotices(models.Model):
+    """That a person wants no mail of one kind of notice. Those about security cannot be muted."""
+
+    user = models.ForeignKey("registry.User", on_delete=models.CASCADE, related_name="muted_notices")
+    kind = models.CharField(max_length=40)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "kind"], name="muted_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.kind}"
+
+
+class Reminder(models.Model):
+    """That people were told that something ends, or stands still, at one step before or after: each step is told once.
+
+    `subject` names what it is about (`secret:12`), `moment` when it ends: what is prolonged is told of anew.
+    """
+
+    subject = models.CharField(max_length=120)
+    moment = models.DateTimeField()
+    step = models.CharField(max_length=20)
+    told_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["subject", "moment", "step"], name="reminded_once_per_step")]
+
+    def __str__(self) -> str:
+        return f"{self.subject} {self.step}"

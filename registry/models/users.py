@@ -54,6 +54,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     email = models.EmailField("e-mail address", max_length=254, unique=True)
     name = models.CharField(max_length=150, blank=True)
     staff_role = models.CharField(max_length=20, choices=StaffRole.choices, default=StaffRole.NONE, blank=True)
+    language = models.CharField(max_length=10, blank=True, help_text="Empty: the one that the browser asks for.")
     is_active = models.BooleanField(default=True)
     date_joined = models.DateTimeField(default=timezone.now, editable=False)
 
