@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-services fuzz-api lint format bench e2e requirements clean
+.PHONY: help run test test-services fuzz-api lint format bench bench-pages e2e requirements clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ bench: .venv/.dev-installed ## run every benchmark and print its numbers
 	@for file in benchmarks/[a-z]*.py; do \
 	  [ -e "$$file" ] || { echo "There are no benchmarks yet."; break; }; \
 	  echo "== $$file"; PYTHONPATH=. $(VENV_PYTHON) "$$file" || exit 1; done
+
+bench-pages: .venv/.dev-installed ## every page with 10,000 clients and a million audit rows; ARGS="--check" fails above the limits
+	PYTHONPATH=. $(VENV_PYTHON) benchmarks/pages.py $(ARGS)
 
 requirements: build/uv/bin/uv ## compile requirements/*.in into locks with hashes; ARGS=--upgrade takes the newest versions
 	for name in base dev; do build/uv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes \

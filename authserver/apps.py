@@ -10,3 +10,9 @@ class AuthserverConfig(AppConfig):
 
     name = "authserver"
     verbose_name = "Authorization server"
+
+    def ready(self) -> None:
+        """Write down refused requests after their answers."""
+        from authserver.refusals import write_notes_after_answers
+
+        write_notes_after_answers()

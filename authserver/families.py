@@ -43,6 +43,13 @@ def end_family(family: UUID, *, now: datetime) -> None:
         AccessToken.objects.filter(family=family, expires__gt=now).update(expires=now)
 
 
+def end_family_of_code(code: str, client: Client, *, now: datetime) -> None:
+    """End a code of `client`, used or not, and everything that descends from it; an unknown or foreign one is left alone."""
+    family = Grant.objects.filter(code=code, application=client).values_list("family", flat=True).first()
+    if family is not None:
+        end_family(family, now=now)
+
+
 def issue_access_token(
     grant: Grant, client: Client, scopes: Iterable[str], lifetime: int, *, resources: Iterable[str] = (), now: datetime
 ) -> str:

@@ -36,7 +36,7 @@ from federation.core.trust_chains import TrustAnchor
 from federation.simulator import SimulatedFederation
 from protocol.errors import FetchError
 from protocol.fetch import FetchRequest, FetchResponse
-from protocol.jose import forget_key_sets
+from protocol.jose import forget_headers, forget_key_sets
 from protocol.urls import forget_urls
 
 ANCHOR = "https://anchor.example"
@@ -135,6 +135,7 @@ def resident_megabytes() -> float:
 
 def forget() -> None:
     """Empty what the process remembers beside the statement cache."""
+    forget_headers()
     forget_key_sets()
     forget_urls()
 

@@ -10,13 +10,13 @@ from django.db.models import Q
 
 from dcr.models import InitialAccessToken, RegistrationAccessToken
 from protocol.errors import AccessDenied, InvalidToken, TransitionRefused
-from registry import audit
 from registry.actors import Actor
 from registry.compiled import CompiledInsert
 from registry.digests import NewCredential, keyed_digest, random_credential
 from registry.gate import Action, client_may_act
 from registry.models import Client
 from registry.models.audit import ActorKind
+from registry.notices import record_news
 from registry.transitions import OWNER, REVIEWER, SYSTEM
 
 HARDENED_LIFE: Final = timedelta(days=90)
@@ -110,9 +110,7 @@ def reset_registration_access_token(client: Client, actor: Actor, *, now: dateti
         row.previous_digest, row.previous_until, row.revoked_at = "", None, None
         _set_value(row, value, now)
         row.save()
-        audit.record(
-            actor, "registration_token.reset", row.client, organization=row.client.organization, difference={"tail": [None, row.tail]}
-        )
+        record_news(actor, "registration_token.reset", row.client, row.client.organization, difference={"tail": [None, row.tail]})
         return NewCredential(row, value)
 
 
@@ -125,7 +123,7 @@ def _revoke(token: RegistrationAccessToken, actor: Actor, now: datetime, reason:
     with transaction.atomic():
         if RegistrationAccessToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=now):
             client = token.client
-            audit.record(actor, "registration_token.revoked", client, organization=client.organization, reason=reason)
+            record_news(actor, "registration_token.revoked", client, client.organization, reason=reason)
 
 
 def registration_actor(token: RegistrationAccessToken, *, request_id: str = "", source_address: str = "") -> Actor:

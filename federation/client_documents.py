@@ -60,6 +60,13 @@ def build_client_document(resolution: Resolution, way: Way, *, default_scopes: S
     metadata = resolution.metadata.metadata
     entity_type = RELYING_PARTY if RELYING_PARTY in metadata else OAUTH_CLIENT
     declared, resolved = resolution.chain.subject.metadata.get(entity_type, {}), metadata[entity_type]
+    return build_document(entity_type, declared, resolved, way, default_scopes=default_scopes)
+
+
+def build_document(
+    entity_type: str, declared: Mapping[str, Any], resolved: Mapping[str, Any], way: Way, *, default_scopes: Sequence[str] = ()
+) -> ClientDocument:
+    """Return the same for metadata that its federation's rules left of what was declared. Raises InvalidMetadata."""
     _check_registration_type(resolved, way)
     _check_nothing_emptied(declared, resolved)
     if resolved.get("sector_identifier_uri"):

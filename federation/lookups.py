@@ -13,12 +13,22 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
+import structlog
 from django.conf import settings
 from django.db.models import Q
 
-from federation.core.resolution import Failure, Resolution
+from federation.core.resolution import TITLES, Failure, Fixer, Resolution, StepNumber
 from federation.models import EntityLookup
-from protocol.errors import InvalidTrustChain, TooManyRequests
+from protocol.errors import (
+    AccessDenied,
+    InvalidClientMetadata,
+    InvalidMetadata,
+    InvalidRedirectUri,
+    InvalidTrustChain,
+    ProtocolError,
+    TooManyRequests,
+)
+from protocol.redaction import cut_credentials_from
 from protocol.urls import parse_entity_identifier
 from registry.windows import WINDOW_SECONDS, WindowCounter, network_of
 
@@ -87,7 +97,7 @@ def look_up(
 ) -> Found:
     """Return what `find` finds, or else what `work` makes of the entity, which one caller at a time does while the others wait.
 
-    Without `remembers` no failure is kept or held against the entity: it may be about what somebody sent in its name.
+    Without `remembers` no failure is held against the entity: it may be about what somebody sent in its name. Staff see it for a day.
     Raises TooManyRequests beyond a budget, TrustNotEstablished for what failed a short while ago, and whatever `work` raises.
     """
     if source and lookups.count("source", network_of(source)) > LOOKUPS_PER_SOURCE:
@@ -106,6 +116,8 @@ def look_up(
         except BaseException as error:
             if remembers and isinstance(error, TrustNotEstablished):
                 _note_failure(entity_id, lease, error, now)
+            elif isinstance(error, ProtocolError):
+                _show_failure(entity_id, lease, error, now)
             EntityLookup.objects.filter(entity_id=entity_id, lease=lease).update(lease="", leased_until=None)
             raise
         EntityLookup.objects.filter(entity_id=entity_id, lease=lease).delete()
@@ -153,8 +165,29 @@ def _note_failure(entity_id: str, lease: str, error: TrustNotEstablished, now: d
         return
     row.misses += 1
     wait = min(SHORTEST_REFUSAL * 2 ** min(row.misses - 1, 10), LONGEST_REFUSAL)
-    row.failure, row.refused_until, row.lease, row.leased_until = error.kept, now + wait, "", None
+    row.failure, row.refused_until, row.lease, row.leased_until = {**error.kept, **_request()}, now + wait, "", None
     row.save(update_fields=["misses", "failure", "refused_until", "lease", "leased_until"])
+
+
+def _show_failure(entity_id: str, lease: str, error: ProtocolError, now: datetime) -> None:
+    """Keep a refusal for staff to see, without holding it against the entity; what is held against it stays as it is."""
+    told = error.kept if isinstance(error, TrustNotEstablished) else _refusal_as_json(error)
+    free = Q(refused_until=None) | Q(refused_until__lte=now)
+    EntityLookup.objects.filter(free, entity_id=entity_id, lease=lease).update(failure={**told, **_request()})
+
+
+def _refusal_as_json(error: ProtocolError) -> dict[str, object]:
+    """Return what is kept of a refusal behind the chain: our own rules about metadata are a step, a missing organization is none."""
+    told: dict[str, object] = {"code": error.code, "status": error.status, "sentence": cut_credentials_from(error.description)[:1000]}
+    if isinstance(error, AccessDenied):
+        return {**told, "fixer": Fixer.STAFF.value}
+    if isinstance(error, InvalidClientMetadata | InvalidRedirectUri | InvalidMetadata):
+        told |= {"step": StepNumber.LOCAL_RULES.value, "title": TITLES[StepNumber.LOCAL_RULES]}
+    return {**told, "fixer": Fixer.PARTNER.value}
+
+
+def _request() -> dict[str, object]:
+    return {"request_id": str(structlog.contextvars.get_contextvars().get("request_id", ""))}
 
 
 def forget_lookup(entity_id: str) -> None:

@@ -16,6 +16,7 @@ from registry.actors import Actor
 from registry.lifecycle import create_organization
 from registry.lifecycle.organizations import approve_without_review
 from registry.models import Organization
+from registry.notices import record_news
 from registry.transitions import OPERATOR, REVIEWER, SYSTEM
 
 NAME_LIMIT = 200
@@ -91,7 +92,7 @@ def queue_entity(resolution: Resolution, actor: Actor, *, now: datetime) -> Regi
         row.attempts += 0 if created else 1
         row.save()
         if created:
-            audit.record(actor, "registration_request.opened", row, organization=None)
+            record_news(actor, "registration_request.opened", row, None)
         return row
 
 

@@ -19,7 +19,7 @@ from federation.core.protocol_keys import get_protocol_keys
 from federation.core.resolution import Resolution
 from federation.core.resolver import Resolver
 from federation.core.statements import parse_entity_statement
-from federation.core.trust_chains import TrustChain
+from federation.core.trust_chains import ResolvedMetadata, TrustChain
 from federation.fetched_keys import keys_of_strangers
 from federation.lookups import check_trust
 from federation.mark_entitlements import MarkReview, entitle_by_marks, review_marks
@@ -242,7 +242,7 @@ def record_values(candidate: Candidate, local: Iterable[Decision], *, now: datet
         "entities": list(chain.entities),
         "statements": list(chain.raw),
         "resolved_metadata": dict(candidate.document.resolved),
-        "changes": [*_federation_changes(candidate), *(_local_change(made) for made in (*candidate.document.decisions, *local))],
+        "changes": list_changes(candidate.resolution.metadata, candidate.document.entity_type, (*candidate.document.decisions, *local)),
         "trust_marks": [verdict.as_json() for verdict in candidate.marks.verdicts],
         "checked_at": now,
         "next_check_at": next_check(as_time(chain.expires_at), now),
@@ -253,10 +253,14 @@ def record_values(candidate: Candidate, local: Iterable[Decision], *, now: datet
     }
 
 
-def _federation_changes(candidate: Candidate) -> Iterable[Mapping[str, Any]]:
-    metadata = candidate.resolution.metadata
+def list_changes(metadata: ResolvedMetadata | None, entity_type: str, decisions: Iterable[Decision]) -> list[Mapping[str, Any]]:
+    """Return what the federation's rules changed and what ours did, as records keep it and pages show it."""
+    return [*_federation_changes(metadata, entity_type), *(_local_change(made) for made in decisions)]
+
+
+def _federation_changes(metadata: ResolvedMetadata | None, entity_type: str) -> Iterable[Mapping[str, Any]]:
     for change in metadata.changes if metadata else ():
-        if change.entity_type == candidate.document.entity_type:
+        if change.entity_type == entity_type:
             rule = ", ".join(change.operators) or "metadata"
             yield {
                 "by": "federation", "member": change.parameter, "before": change.declared, "after": change.resolved,

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import F, TextField
+from django.db.models import F, Max, TextField
 from django.db.models.functions import Cast
 
 from federation.core.trust_chains import TrustAnchor
-from federation.models import FederationRecord, RefusedEntity, TrustAnchorRecord
+from federation.models import FederationRecord, OrganizationRule, RefusedEntity, TrustAnchorRecord, TrustMarkRule
 from protocol.errors import TransitionRefused
 from protocol.jose import FEDERATION_ENTITY_KEYS, parse_jwk_set, parse_jwk_set_once
 from protocol.urls import parse_entity_identifier
@@ -118,6 +118,18 @@ def clients_depending_on(entity_id: str) -> list[Client]:
     about = clients.annotate(entities=chain, text=Cast(chain, TextField())).filter(text__contains=f'"{entity_id}"')
     found = [client for client in about.order_by() if entity_id in client.entities]
     return sorted(found, key=lambda client: (client.organization.legal_name, client.organization_id, client.client_id))
+
+
+def last_confirmed(entity_id: str) -> datetime | None:
+    """Return when a chain that ends at the anchor `entity_id` was fetched and confirmed last, None when no client has one. One query."""
+    found: datetime | None = FederationRecord.objects.filter(anchor=entity_id).aggregate(last=Max("checked_at"))["last"]
+    return found
+
+
+def rules_about(entity_id: str) -> list[TrustMarkRule | OrganizationRule]:
+    """Return the rules that mean nothing without the anchor `entity_id`. Two queries."""
+    marks = TrustMarkRule.objects.filter(anchor=entity_id)
+    return [*marks, *OrganizationRule.objects.filter(superior=entity_id).select_related("organization")]
 
 
 def distrust(entity_id: str, actor: Actor, *, now: datetime, reason: str) -> int:

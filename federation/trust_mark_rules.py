@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -23,11 +23,18 @@ EDITABLE: Final = ("trust_mark_type", "anchor", "issuers", "scopes", "grant_type
 _DUPLICATE: Final = Finding("trust_mark_rule.duplicate", "error", "trust_mark_type", "There is a rule for this type and trust anchor.")
 
 
-def save_trust_mark_rule(rule: TrustMarkRule | None, values: Mapping[str, Any], actor: Actor, *, now: datetime) -> TrustMarkRule:
+def save_trust_mark_rule(
+    rule: TrustMarkRule | None,
+    values: Mapping[str, Any],
+    actor: Actor,
+    *,
+    now: datetime,
+    unless: Callable[[], bool] = lambda: False,
+) -> TrustMarkRule:
     """Make a rule, or change `rule`; return it. `values` are of EDITABLE. Saving what is there already writes nothing.
 
-    It counts from each client's next check, and these are due at once. Raises TransitionRefused with reason permission or state, or
-    MetadataRefused with the findings about the values.
+    It counts from each client's next check, and these are due at once. Raises TransitionRefused with reason permission or state, or stale
+    when `unless()` says that this is not what was looked at any more; MetadataRefused with the findings about the values.
     """
     _check_operator(actor)
     try:
@@ -38,6 +45,8 @@ def save_trust_mark_rule(rule: TrustMarkRule | None, values: Mapping[str, Any], 
             findings = _review(given, held_scopes=row.scopes if rule else ())
             if errors_among(findings):
                 raise MetadataRefused(findings)
+            if unless():
+                raise TransitionRefused("stale", "The rules changed since this report was made. Look at the new one before you save.")
             for name, value in given.items():
                 setattr(row, name, value)
             changed = audit.difference_between(before, _told(row))
@@ -115,6 +124,18 @@ def _review_choice(value: object, member: str, offered: Any, sentence: str, find
     wrong = [entry for entry in _strings(value, member, findings) if entry not in offered]
     if wrong:
         findings.error("trust_mark_rule.choice", member, sentence.format(", ".join(entry[:60] for entry in wrong)))
+
+
+def review_rule(rule: TrustMarkRule | None, values: Mapping[str, Any], actor: Actor) -> None:
+    """Raise what saving these values would raise about them: TransitionRefused with reason permission, or MetadataRefused."""
+    _check_operator(actor)
+    findings = _review(values, held_scopes=rule.scopes if rule else ())
+    same = TrustMarkRule.objects.filter(trust_mark_type=values["trust_mark_type"], anchor=values["anchor"])
+    same = same.exclude(pk=rule.pk) if rule else same
+    if not errors_among(findings) and same.exists():
+        findings = (_DUPLICATE,)
+    if errors_among(findings):
+        raise MetadataRefused(findings)
 
 
 def _check_operator(actor: Actor) -> None:

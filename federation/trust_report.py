@@ -5,7 +5,7 @@ Everything is read from the client's record; nothing is fetched or verified agai
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -125,12 +125,13 @@ def _standing(client: Client, first_to_end: Hop | None, now: datetime) -> Standi
         return Standing.EXPIRED
     if client.trust == Client.Trust.STALE:
         return Standing.STALE
-    if client.trust_expires_at - now < _warning_before_end(first_to_end):
+    if client.trust_expires_at - now < warning_before_end(first_to_end):
         return Standing.EXPIRING
     return Standing.VALID
 
 
-def _warning_before_end(hop: Hop | None) -> timedelta:
+def warning_before_end(hop: Hop | None) -> timedelta:
+    """Return how long before the end of a chain people are told of it; `hop` is the one that ends first."""
     if hop is None or hop.issued_at is None or hop.valid_until is None:
         return timedelta(0)
     return min((hop.valid_until - hop.issued_at) * _LAST_PART, _LONGEST_WARNING)
@@ -190,20 +191,25 @@ def _failure(record: FederationRecord, hops: tuple[Hop, ...]) -> ReportedFailure
     words = {name: str(told.get(name, "")) for name in ("title", "entity", "sentence", "fixer", "code")}
     step = told.get("step")
     number = step if isinstance(step, int) else StepNumber.FETCH_CONFIGURATION.value
-    return ReportedFailure(step=number, at=at, tell=_message(record, hops, words, number, at), **words)
+    chain = [f"Trust anchor: {record.anchor}", f"Chain when it was last confirmed, at {_utc(record.checked_at)}:"]
+    return ReportedFailure(step=number, at=at, tell=write_message(record.entity_id, chain, hops, words, number, at), **words)
 
 
-def _message(record: FederationRecord, hops: tuple[Hop, ...], words: Mapping[str, str], step: int, at: datetime | None) -> str:
-    """Return what the partner can send to whoever can fix it: entities, times and the rule, and nothing that is secret."""
+def write_message(
+    entity_id: str, chain: Sequence[str], hops: Sequence[Hop], words: Mapping[str, str], step: int, at: datetime | None
+) -> str:
+    """Return what a partner can send to whoever can fix it: entities, times and the rule, and nothing that is secret.
+
+    `chain` are the lines before the entities of the chain; `words` are title, entity, sentence, fixer and code of the failure.
+    """
     when = f" at {_utc(at)}" if at else ""
     lines = [
-        f"The authorization server {settings.ISSUER} could not confirm the trust chain of {record.entity_id}{when}.",
+        f"The authorization server {settings.ISSUER} could not confirm the trust chain of {entity_id}{when}.",
         f"Step {step}: {words['title']}",
         f"About: {words['entity']}",
         f"Found: {words['sentence']}",
         f"Error code: {words['code']}",
-        f"Trust anchor: {record.anchor}",
-        f"Chain when it was last confirmed, at {_utc(record.checked_at)}:",
+        *chain,
         *(f"  {hop.entity}{f', valid until {_utc(hop.valid_until)}' if hop.valid_until else ''}" for hop in hops),
     ]
     if words["fixer"] and words["fixer"] != Fixer.NOBODY.value:

@@ -15,7 +15,7 @@ from django.http import Http404, HttpRequest
 from dcr.initial_access_tokens import with_keeper
 from dcr.models import InitialAccessToken
 from registry.actors import Actor, person
-from registry.models import ChangeRequest, Client, Membership, Organization
+from registry.models import AppDraft, ChangeRequest, Client, Membership, Organization
 from registry.transitions import DEVELOPER, OWNER
 
 EDITORS: Final = (OWNER, DEVELOPER)
@@ -46,6 +46,16 @@ def get_client(request: HttpRequest, slug: str, reference: UUID, *roles: str) ->
         raise Http404
     client.organization = organization
     return client
+
+
+def get_app_draft(request: HttpRequest, slug: str, reference: UUID, *roles: str) -> AppDraft:
+    """Return the draft `reference` of an app of the organization `slug`, with the same refusals as `get_organization`."""
+    organization = get_organization(request, slug, *roles)
+    draft = organization.app_drafts.filter(reference=reference).first()
+    if draft is None:
+        raise Http404
+    draft.organization = organization
+    return draft
 
 
 def get_change_request(request: HttpRequest, slug: str, reference: UUID, change: UUID) -> ChangeRequest:

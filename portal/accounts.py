@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.auth_backends import AuthenticationBackend as AllauthBackend
 from allauth.account.authentication import get_authentication_records
 from allauth.account.internal.flows.login import record_authentication
 from allauth.core import context
 from csp.decorators import csp_replace
 from django.conf import settings
-from django.contrib.auth import logout
+from django.contrib.auth import get_user_model, logout
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from portal.context import Portal
+from registry.inbox import with_unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -25,6 +27,15 @@ if TYPE_CHECKING:
     from registry.models import User
 
     View = Callable[..., HttpResponseBase]
+
+
+class AuthenticationBackend(AllauthBackend):
+    """allauth's backend; who is signed in comes with the number of their unread notices, in the query that every page makes anyway."""
+
+    def get_user(self, user_id: Any) -> User | None:
+        """Return the person of a session with `unread_notices`, None when there is none or they may not sign in any more."""
+        user: User | None = with_unread(get_user_model()._default_manager.filter(pk=user_id)).first()  # noqa: SLF001 - as Django does
+        return user if user is not None and self.user_can_authenticate(user) else None
 
 
 class AccountAdapter(DefaultAccountAdapter):

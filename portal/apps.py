@@ -13,7 +13,8 @@ class PortalConfig(AppConfig):
     verbose_name = "Portal"
 
     def ready(self) -> None:
-        """Listen to what the lifecycle did, to tell people by mail."""
+        """Listen to what the lifecycle did, to tell people by mail, and to how the jobs go, to tell staff."""
+        import portal.job_records  # noqa: F401
         from portal.notices import mail_about
         from registry.signals import transition_committed
 

@@ -7,11 +7,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.utils import timezone
+
+from registry.banners import due_banners
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-    from registry.models import Membership
+    from registry.models import Banner, Membership
 
 PRODUCT_NAME = "Credence"
 
@@ -37,6 +40,11 @@ class Portal:
     def request_id(self) -> str:
         """The id that log, audit and support know this request by."""
         return getattr(self.request, "request_id", "")
+
+    @cached_property
+    def banners(self) -> list[Banner]:
+        """What staff want everybody to read now, from memory."""
+        return due_banners(timezone.now())
 
     @cached_property
     def memberships(self) -> list[Membership]:

@@ -12,9 +12,11 @@ from typing import Any, Final
 import structlog
 from django.conf import settings
 from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
-from django.db import InterfaceError, OperationalError
+from django.db import Error, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, UnreadablePostError
 from django.urls import reverse
+from django.utils import translation
+from django.utils.cache import patch_vary_headers
 from django.utils.module_loading import import_string
 
 from portal.views import errors as error_pages
@@ -118,6 +120,34 @@ class SecurityHeadersMiddleware:
         if response.get("Content-Type", "").startswith("text/html") and user is not None and user.is_authenticated:
             response["Cache-Control"] = "no-store"
         return response
+
+
+class LanguageMiddleware:
+    """Answers people in the language that they chose, or else in the one that their browser asks for."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Activate the language for this request. Machines are answered in English."""
+        if is_protocol_path(request.path):
+            return self.get_response(request)
+        with translation.override(_chosen_language(request) or translation.get_language_from_request(request)):
+            response = self.get_response(request)
+            response.headers.setdefault("Content-Language", translation.get_language() or settings.LANGUAGE_CODE)
+        patch_vary_headers(response, ("Accept-Language",))
+        return response
+
+
+def _chosen_language(request: HttpRequest) -> str:
+    """Return the language of the person, who is loaded for every page anyway; nothing for those who bring no session."""
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        return ""
+    try:
+        language = str(getattr(request.user, "language", ""))
+    except Error:  # whatever asks for the person next says that the database is away
+        return ""
+    return language if language in dict(settings.LANGUAGES) else ""
 
 
 class ErrorMiddleware:

@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from django.urls import path
 
-from portal.views import app_pages, apps, changes, credentials, federation, members, organizations, overview, tokens, trust
+from portal.views import (
+    app_activity,
+    app_code,
+    app_list,
+    app_pages,
+    app_wizard,
+    apps,
+    changes,
+    credentials,
+    federation,
+    members,
+    organizations,
+    overview,
+    tokens,
+    trust,
+    trying,
+)
 
 _APP = "<slug:slug>/apps/<uuid:reference>/"
 
@@ -31,14 +47,23 @@ urlpatterns = [
     path("<slug:slug>/members/<int:member>/role/", members.member_role, name="member_role"),
     path("<slug:slug>/members/<int:member>/remove/", members.member_remove, name="member_remove"),
     path("<slug:slug>/invitations/<int:invitation>/revoke/", members.invitation_revoke, name="invitation_revoke"),
-    path("<slug:slug>/apps/", apps.apps, name="apps"),
-    path("<slug:slug>/apps/new/", apps.app_new, name="app_new"),
+    path("<slug:slug>/apps/", app_list.apps, name="apps"),
+    path("<slug:slug>/apps/export/", app_list.apps_export, name="apps_export"),
+    path("<slug:slug>/apps/new/", app_wizard.app_new, name="app_new"),
+    path("<slug:slug>/apps/new/<uuid:draft>/discard/", app_wizard.app_draft_discard, name="app_draft_discard"),
+    path("<slug:slug>/apps/new/<uuid:draft>/<slug:step>/", app_wizard.app_draft, name="app_draft"),
     path("<slug:slug>/apps/check/", apps.app_check, name="app_check"),
     path(_APP, app_pages.app, name="app"),
     path(f"{_APP}settings/", apps.app_edit, name="app_edit"),
     path(f"{_APP}do/<slug:step>/", app_pages.app_step, name="app_step"),
     path(f"{_APP}delete/", app_pages.app_delete, name="app_delete"),
-    path(f"{_APP}activity/", app_pages.app_activity, name="app_activity"),
+    path(f"{_APP}activity/", app_activity.app_activity, name="app_activity"),
+    path(f"{_APP}code/", app_code.app_code, name="app_code"),
+    path(f"{_APP}test/", trying.app_test, name="app_test"),
+    path(f"{_APP}test/callback/", trying.app_test_callback, name="app_test_callback"),
+    path(f"{_APP}test/exchange/", trying.app_test_exchange, name="app_test_exchange"),
+    path(f"{_APP}test/token/", trying.app_test_token, name="app_test_token"),
+    path(f"{_APP}test/address/<slug:step>/", trying.app_test_address, name="app_test_address"),
     path(f"{_APP}credentials/", credentials.app_credentials, name="app_credentials"),
     path(f"{_APP}credentials/new/", credentials.app_secret_create, name="app_secret_create"),
     path(f"{_APP}credentials/<int:secret>/end/", credentials.app_secret_end, name="app_secret_end"),
@@ -48,4 +73,5 @@ urlpatterns = [
     path(f"{_APP}trust/check/", trust.app_trust_check, name="app_trust_check"),
     path(f"{_APP}go-live/", changes.app_go_live, name="app_go_live"),
     path(f"{_APP}changes/<uuid:change>/", changes.app_change, name="app_change"),
+    path(f"{_APP}changes/<uuid:change>/comments/", changes.app_change_comment, name="app_change_comment"),
 ]

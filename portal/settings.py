@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import environ
 from csp.constants import NONE, SELF
@@ -22,7 +23,7 @@ env = environ.Env()
 
 KNOWN_VARIABLES = {
     "CREDENCE_ISSUER", "CREDENCE_DATA_DIR", "CREDENCE_MAIL_FROM", "CREDENCE_WEB_WORKERS", "CREDENCE_LOG_LEVEL", "CREDENCE_TRUSTED_PROXY",
-    "CREDENCE_OPEN_REGISTRATION",
+    "CREDENCE_OPEN_REGISTRATION", "CREDENCE_TRUST_CHECK_SECONDS", "CREDENCE_METRICS_TOKEN",
 }  # fmt: skip
 if unknown := sorted(name for name in os.environ if name.startswith("CREDENCE_") and name not in KNOWN_VARIABLES):
     raise ImproperlyConfigured(f"Unknown setting {', '.join(unknown)}; known are {', '.join(sorted(KNOWN_VARIABLES))}.")
@@ -127,6 +128,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "portal.middleware.CsrfViewMiddleware",
     "portal.middleware.AuthenticationMiddleware",
+    "portal.middleware.LanguageMiddleware",
     "portal.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "portal.middleware.HtmxMiddleware",
@@ -176,6 +178,8 @@ REDIS_URL = env.str("REDIS_URL", default="")
 if REDIS_URL:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "credence"}}
     CELERY_BROKER_URL = REDIS_URL
+    # Who sends a message does not wait for a broker that is away: what it would wake is found by the clock.
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1}
 else:
     CACHES = {
         "default": {
@@ -202,15 +206,21 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_TIME_LIMIT = 60
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_REDIRECT_STDOUTS = False  # mails that are printed to the terminal are no log lines
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "seal-audit": {"task": "registry.tasks.seal_audit", "schedule": 60.0},
     "purge-single-use-values": {"task": "registry.tasks.purge_single_use_values", "schedule": 600.0},
+    "purge-failed-requests": {"task": "registry.tasks.purge_failed_requests", "schedule": 3600.0},
+    "purge-app-drafts": {"task": "registry.tasks.purge_app_drafts", "schedule": 3600.0},
     "refresh-due-trust": {"task": "federation.tasks.refresh_due_trust", "schedule": 15.0},
     "purge-entity-lookups": {"task": "federation.tasks.purge_entity_lookups", "schedule": 3600.0},
     "check-own-trust": {"task": "authserver.tasks.check_own_trust", "schedule": 3600.0},
     "send-due-notices": {"task": "portal.tasks.send_due_notices", "schedule": 60.0},
+    "remind": {"task": "portal.tasks.remind", "schedule": 3600.0},
+    "watch-trust": {"task": "portal.tasks.watch_trust", "schedule": 300.0},
+    "summarize-registrations": {"task": "portal.tasks.summarize_registrations", "schedule": 3600.0},
     "check-clients": {"task": "registry.tasks.check_clients", "schedule": 86400.0},
     "end-software-statements": {"task": "dcr.tasks.end_statements", "schedule": 60.0},
     "close-unused-clients": {"task": "dcr.tasks.close_unused_clients", "schedule": 3600.0},
@@ -220,7 +230,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 
 # People
 AUTH_USER_MODEL = "registry.User"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["portal.accounts.AuthenticationBackend"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator", "OPTIONS": {"user_attributes": ("email", "name")}},
@@ -289,7 +299,10 @@ else:
 DEFAULT_FROM_EMAIL = env.str("CREDENCE_MAIL_FROM", default=f"credence@{_host}")
 EMAIL_TIMEOUT = 10
 
+# What people may choose. Where a catalogue in locale/ lacks a sentence, or is not there, the English one is shown.
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "German")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 
@@ -376,6 +389,13 @@ if LOG_LEVEL not in ("DEBUG", "INFO", "WARNING", "ERROR"):
     raise ImproperlyConfigured(f"CREDENCE_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR, not {LOG_LEVEL!r}.")
 LOGGING_CONFIG = "portal.logs.configure"
 LOGGING = {"level": LOG_LEVEL}
+
+# Whoever sends this reads /metrics. Without it there is no such page but on one's own machine (docs/operating.md).
+METRICS_TOKEN = env.str("CREDENCE_METRICS_TOKEN", default="")
+if METRICS_TOKEN and not (METRICS_TOKEN.isascii() and METRICS_TOKEN.isprintable() and " " not in METRICS_TOKEN):
+    raise ImproperlyConfigured("CREDENCE_METRICS_TOKEN must be printable ASCII without spaces, as a header carries it.")
+if "CREDENCE_METRICS_TOKEN" in os.environ and (len(METRICS_TOKEN) < 32 or len(set(METRICS_TOKEN)) < 12):
+    raise ImproperlyConfigured("CREDENCE_METRICS_TOKEN must be at least 32 random characters; leave it out to have no /metrics.")
 
 WEB_WORKERS = whole_number("CREDENCE_WEB_WORKERS", 2, 1, 64)
 # A request waits for the database or for a foreign server, rarely for the processor.

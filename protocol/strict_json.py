@@ -38,7 +38,10 @@ def parse_strict_json(data: bytes | str, *, max_bytes: int, max_depth: int = DEF
     encoded = _encode(data, max_bytes)
     _check_shape(encoded, max_depth, max_nodes)
     try:
-        return _DECODER.decode(encoded.decode())
+        text = encoded.decode()
+        # Machines write no white space around a document, and `decode` would spend its time on looking for some.
+        value, end = _DECODER.raw_decode(text) if text.startswith("{") else (None, -1)
+        return value if end == len(text) else _DECODER.decode(text)
     except UnicodeDecodeError:
         raise InvalidJson("encoding", "The text is not valid UTF-8.") from None
     except json.JSONDecodeError as error:
@@ -110,9 +113,9 @@ def _check_shape(encoded: bytes, max_depth: int, max_nodes: int) -> None:
         raise InvalidJson("too_many_values", f"The text holds more than {max_nodes} values.")
     brackets = outside.translate(None, delete=_ALL_BUT_BRACKETS)
     # Each round takes away the innermost level, so balanced text within the limit ends empty.
-    rest = brackets
-    for _ in range(max_depth):
-        rest = rest.replace(b"[]", b"")
+    rest, rounds = brackets, max_depth
+    while rest and rounds:
+        rest, rounds = rest.replace(b"[]", b""), rounds - 1
     if rest and max(accumulate(map(_STEP.__getitem__, brackets))) > max_depth:
         raise InvalidJson("too_deep", f"The text is nested deeper than {max_depth} levels.")
 

@@ -33,6 +33,13 @@ _NUMBER_LABEL = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _PERCENT_ENCODED = re.compile(r"%([0-9A-Fa-f]{2})")
 _DOT_SEGMENT = re.compile(r"(?:^|/)(?:\.|%2[eE]){1,2}(?:/|$)")
 _DELIMITERS = frozenset("[]#")
+# What nearly every URL of a federation looks like: a name whose last label starts with a letter, and a path without percent sign. It says
+# less than the rules below say together, so that what it matches needs none of them; a property test compares both.
+_PLAIN_HTTPS_URL = re.compile(
+    r"https://((?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)"
+    r"(|/[A-Za-z0-9\-._~!$&'()*+,;=:@/]*)"
+)
+_HOST_LIMIT: Final = 253  # RFC 1035, 2.3.4: of a name without its last dot
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 _SENTENCES: Final = {
@@ -151,6 +158,16 @@ def parse_https_url(
     `max_length` is in characters. Raises `InvalidUrl` with the reasons of `split_uri` and `parse_authority`, and authority,
     port_refused, query, fragment, ip_literal or single_label.
     """
+    plain = _PLAIN_HTTPS_URL.fullmatch(text) if len(text) <= max_length else None
+    if plain is not None and len(plain[1]) <= _HOST_LIMIT:
+        return WebUrl(text, "https", plain[1].lower(), HTTPS_PORT, plain[2], None)
+    return _parse_unusual_https_url(text, allow_query, allow_port, allow_ip_literal, allow_single_label, max_length)
+
+
+def _parse_unusual_https_url(
+    text: str, allow_query: bool, allow_port: bool, allow_ip_literal: bool, allow_single_label: bool, max_length: int
+) -> WebUrl:
+    """Return what `parse_https_url` says of any URL, by every rule in turn. Raises `InvalidUrl`."""
     parts = split_uri(text, max_length=max_length)
     if parts.scheme != "https":
         raise _refusal("scheme")
@@ -235,8 +252,7 @@ def _host_kind(host: str) -> HostKind:
         except ValueError:
             raise _refusal("ip_form") from None
         return "ipv4"
-    # RFC 1035, 2.3.4: a name has at most 253 characters without its last dot.
-    if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+    if len(host) > _HOST_LIMIT or not all(_LABEL.fullmatch(label) for label in labels):
         raise _refusal("host")
     return "name"
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from django.db.models import Exists, F, OuterRef, Q
 
-from registry.models import ChangeRequest, Client, ClientCheck, ClientSecret, Organization
+from registry.endings import failing_keys, without_longer_sibling
+from registry.health import NOTICE_BEFORE_END
+from registry.models import AppDraft, ChangeRequest, Client, ClientCheck, ClientSecret, Organization
 
-NOTICE_BEFORE_END: Final = timedelta(days=30)
+# Whoever works on a draft today need not be told of it.
+DRAFT_WAITS_AFTER: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,7 @@ class Attention:
     client: Client | None = None
     change_request: ChangeRequest | None = None
     moment: datetime | None = None
+    draft: AppDraft | None = None
 
 
 _ORGANIZATION_SENTENCES: Final = {
@@ -33,20 +37,31 @@ _ORGANIZATION_SENTENCES: Final = {
 }
 
 
+_TRUST_SENTENCES: Final = {
+    Client.Trust.BROKEN: "Its trust is lost; it gets no tokens. Its trust page says which step failed and who can fix it.",
+    Client.Trust.SUSPECT: "Its trust is in doubt; it gets no tokens until a second look.",
+    Client.Trust.STALE: "Its trust could not be checked lately; the last result counts until it ends.",
+}
+
+
 def find_attention(organizations: Collection[Organization], now: datetime) -> list[Attention]:
-    """Return what the members of `organizations` should look at. Four queries, however many there are."""
+    """Return what the members of `organizations` should look at. Six queries, however many there are."""
     by_id = {organization.pk: organization for organization in organizations}
     items = [
         Attention(f"organization_{row.state}", _ORGANIZATION_SENTENCES[Organization.State(row.state)], row, moment=row.state_changed_at)
         for row in organizations
         if row.state in _ORGANIZATION_SENTENCES
     ]
-    waiting = Q(state=Client.State.DRAFT, offered_to_owner=True) | Q(state=Client.State.SUSPENDED)
-    for client in Client.objects.filter(waiting, organization__in=by_id):
-        offered = client.state == Client.State.DRAFT
-        sentence = "Our staff prepared this app for you; claim it." if offered else "This app gets no tokens: it is paused or suspended."
-        code = "client_offered" if offered else "client_suspended"
-        items.append(Attention(code, sentence, by_id[client.organization_id], client, moment=client.state_changed_at))
+    for client in _troubled_clients(by_id):
+        items += _troubles_of(client, by_id[client.organization_id])
+    for keys in failing_keys(now).filter(client__organization__in=by_id).select_related("client"):
+        if keys.jwks_uri == keys.client.metadata.get("jwks_uri"):
+            sentence = "Its keys could not be fetched for more than a day; without them it cannot sign in."
+            organization = by_id[keys.client.organization_id]
+            items.append(Attention("keys_unreachable", sentence, organization, keys.client, moment=keys.attempted_at))
+    for draft in AppDraft.objects.filter(organization__in=by_id, updated_at__lte=now - DRAFT_WAITS_AFTER).order_by("updated_at"):
+        sentence = "A draft of an app waits to be finished or thrown away."
+        items.append(Attention("draft_waiting", sentence, by_id[draft.organization_id], draft=draft, moment=draft.updated_at))
     for request in _sent_back(by_id):
         organization = by_id[request.client.organization_id]
         items.append(
@@ -59,6 +74,25 @@ def find_attention(organizations: Collection[Organization], now: datetime) -> li
         sentence = f"It breaks a rule and will be suspended unless that is mended: {check.sentences[0]}"
         items.append(Attention("rule_broken", sentence, by_id[check.client.organization_id], check.client, moment=check.enforce_at))
     return items
+
+
+def _troubled_clients(ids: Collection[int]) -> list[Client]:
+    """Return the apps that are offered, stopped, or whose trust is not what it should be."""
+    waiting = Q(state=Client.State.DRAFT, offered_to_owner=True) | Q(state=Client.State.SUSPENDED)
+    trust = Q(trust__in=_TRUST_SENTENCES) & ~Q(state=Client.State.CLOSED)
+    return list(Client.objects.filter(waiting | trust, organization__in=ids))
+
+
+def _troubles_of(client: Client, organization: Organization) -> Iterator[Attention]:
+    if client.state == Client.State.DRAFT:
+        sentence = "Our staff prepared this app for you; claim it."
+        yield Attention("client_offered", sentence, organization, client, moment=client.state_changed_at)
+    elif client.state == Client.State.SUSPENDED:
+        sentence = "This app gets no tokens: it is paused or suspended."
+        yield Attention("client_suspended", sentence, organization, client, moment=client.state_changed_at)
+    if sentence := _TRUST_SENTENCES.get(Client.Trust(client.trust), ""):
+        ends = client.trust_expires_at if client.trust == Client.Trust.STALE else None
+        yield Attention(f"trust_{client.trust}", sentence, organization, client, moment=ends)
 
 
 def _sent_back(ids: Collection[int]) -> list[ChangeRequest]:
@@ -76,8 +110,6 @@ def _open_checks(ids: Collection[int]) -> list[ClientCheck]:
 
 def _ending_secrets(ids: Collection[int], now: datetime) -> list[ClientSecret]:
     """Return live secrets that end soon and have no other that lasts longer beside them."""
-    lasting = ClientSecret.objects.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=OuterRef("expires_at")), client=OuterRef("client"))
-    rows = ClientSecret.objects.filter(
-        ~Exists(lasting), expires_at__gt=now, expires_at__lte=now + NOTICE_BEFORE_END, client__organization__in=ids
-    )
+    near = ClientSecret.objects.filter(expires_at__gt=now, expires_at__lte=now + NOTICE_BEFORE_END, client__organization__in=ids)
+    rows = without_longer_sibling(near)
     return list(rows.exclude(client__state=Client.State.CLOSED).select_related("client"))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Final
 
 from django.db import connection, models, transaction
@@ -46,7 +48,7 @@ def record(
         actor_label=_one_line(actor.label, 254),
         organization=organization,
         object_type=subject._meta.model_name or "",
-        object_id=_object_id(subject),
+        object_id=object_id_of(subject),
         object_label=_one_line(str(subject), 254),
         event=event,
         result=result,
@@ -64,7 +66,8 @@ def _one_line(text: str, limit: int) -> str:
     return _BREAKS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)[:limit]
 
 
-def _object_id(subject: models.Model) -> str:
+def object_id_of(subject: models.Model) -> str:
+    """Return the identifier under which the trail knows an object."""
     if isinstance(subject, Client):
         return str(subject.reference)
     if isinstance(subject, Organization):
@@ -173,17 +176,62 @@ class SealFault:
 
 def verify() -> Iterator[SealFault]:
     """Yield every fault of the sealed trail, oldest first; nothing means that it is intact up to the last seal."""
+    yield from verify_numbers()
+    for _row, faults in _verify_seals(after=0):
+        yield from faults
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was found in a stretch of the trail: its faults, how many seals it has, and the last event that was checked.
+
+    `goes_on` says that there are seals after it.
+    """
+
+    faults: tuple[SealFault, ...]
+    seals: int
+    checked_from: int
+    checked_to: int
+    goes_on: bool
+
+
+def verify_for_a_while(*, after: int = 0, seconds: float = 4, faults_limit: int = 100, monotonic: Any = time.monotonic) -> Verification:
+    """Verify the seals after the event `after` for about so many seconds, at least one; from the first on when no seal ended with it."""
+    after = after if AuditSeal.objects.filter(last_id=after).exists() else 0
+    ends, seals, last = monotonic() + seconds, 0, after
+    faults = [*islice(verify_numbers(), faults_limit)] if after == 0 else []
+    for row, found in _verify_seals(after=after):
+        faults += found
+        seals, last = seals + 1, row.last_id
+        if monotonic() > ends or len(faults) >= faults_limit:
+            break
+    goes_on = AuditSeal.objects.filter(last_id__gt=last).exists()
+    return Verification(tuple(faults[:faults_limit]), seals, after + 1, last, goes_on)
+
+
+def verify_numbers() -> Iterator[SealFault]:
+    """Yield the events with numbers that the database never gives."""
     for event_id in AuditEvent.objects.filter(id__lt=1).order_by("id").values_list("id", flat=True):
         yield SealFault(event_id, f"Event {event_id} was added: events are numbered from 1.")
-    previous, expected_first = "", 1
-    for row in AuditSeal.objects.order_by("last_id").iterator():
-        name = f"The seal over {row.first_id} to {row.last_id}"
-        if row.first_id != expected_first or row.previous_digest != previous:
-            yield SealFault(None, f"{name} does not follow the one before: a seal is missing or was changed.")
-        if not hmac.compare_digest(row.signature, _signature(row.digest)):
-            yield SealFault(None, f"{name} was not signed by this server.")
-        yield from _faults_in(row, name)
+
+
+def _verify_seals(*, after: int) -> Iterator[tuple[AuditSeal, list[SealFault]]]:
+    """Yield every seal after the one that ended with the event `after`, with its faults."""
+    before = AuditSeal.objects.filter(last_id=after).first()
+    previous, expected_first = (before.digest if before else ""), after + 1
+    for row in AuditSeal.objects.filter(last_id__gt=after).order_by("last_id").iterator(chunk_size=50):
+        faults = list(_faults_of(row, previous, expected_first))
+        yield row, faults
         previous, expected_first = row.digest, row.last_id + 1
+
+
+def _faults_of(row: AuditSeal, previous: str, expected_first: int) -> Iterator[SealFault]:
+    name = f"The seal over {row.first_id} to {row.last_id}"
+    if row.first_id != expected_first or row.previous_digest != previous:
+        yield SealFault(None, f"{name} does not follow the one before: a seal is missing or was changed.")
+    if not hmac.compare_digest(row.signature, _signature(row.digest)):
+        yield SealFault(None, f"{name} was not signed by this server.")
+    yield from _faults_in(row, name)
 
 
 def _faults_in(row: AuditSeal, name: str) -> Iterator[SealFault]:

@@ -22,7 +22,7 @@ from registry.lifecycle.steps import record_step
 from registry.models import Client, ClientCheck, Organization
 from registry.models.checks import date_of
 from registry.policies import Policies, get_policies, get_scope_rules
-from registry.registration_policy import RegistrationPolicy, ScopeRule
+from registry.registration_policy import Decision, RegistrationPolicy, ScopeRule
 
 CHUNK: Final = 500
 GRACE: Final = timedelta(days=30)
@@ -48,6 +48,15 @@ class RulesOfAll:
         if owner not in self.by_organization:
             self.by_organization[owner] = Rules(self.policies.of(owner), self.scopes)
         return self.by_organization[owner]
+
+
+@dataclass(frozen=True, slots=True)
+class ExaminedClient:
+    """What rules say of a registered app: what breaks, what the policy would change, and all that is to say about its metadata."""
+
+    breaks: tuple[Finding, ...]
+    decisions: tuple[Decision, ...]
+    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +117,7 @@ def settle_clients(
 def _check_clients(
     rules: RulesOfAll, now: datetime, *, grace: timedelta, organization: Organization | None, after: int
 ) -> Iterator[CheckedClient]:
-    wanted = _open_clients().select_related("key_set", "failed_check").defer("declared_metadata", "key_set__jwks")
+    wanted = open_clients().defer("declared_metadata", "key_set__jwks")
     if organization is not None:
         wanted = wanted.filter(organization=organization)
     while clients := list(wanted.filter(pk__gt=after).order_by("pk")[:CHUNK]):
@@ -119,7 +128,12 @@ def _check_clients(
         after = clients[-1].pk
 
 
-def _open_clients() -> QuerySet[Client]:
+def open_clients() -> QuerySet[Client]:
+    """Return every app that is neither draft nor closed, with what `examine_client` reads."""
+    return _locked_clients().select_related("key_set", "failed_check")
+
+
+def _locked_clients() -> QuerySet[Client]:
     return Client.objects.exclude(state__in=(Client.State.DRAFT, Client.State.CLOSED)).select_related("organization")
 
 
@@ -127,14 +141,20 @@ def _stored_check(client: Client) -> ClientCheck | None:
     return getattr(client, "failed_check", None)
 
 
-def check_client(client: Client, rules: RulesOfAll, now: datetime, *, grace: timedelta) -> CheckedClient:
-    """Return what `rules` say of `client`. No query when it was loaded with its organization, keys and check."""
+def examine_client(client: Client, rules: RulesOfAll, now: datetime) -> ExaminedClient:
+    """Return what `rules` say of `client`, today's or others. No query when it was loaded as `open_clients` does."""
     found = assess_metadata(
         client.metadata, client.organization, stage=client.stage, now=now, restrictions=client.restrictions, rules=rules.of(client)
     )
-    breaks = [*found.errors, *_find_idleness(client, rules.of(client).policy, now)]
+    breaks = (*found.errors, *_find_idleness(client, rules.of(client).policy, now))
+    return ExaminedClient(breaks, found.decisions, found.findings)
+
+
+def check_client(client: Client, rules: RulesOfAll, now: datetime, *, grace: timedelta) -> CheckedClient:
+    """Return what `rules` say of `client`. No query when it was loaded as `open_clients` does."""
+    found = examine_client(client, rules, now)
     warnings = [finding for finding in found.findings if finding.level != "error" and finding.code.startswith(_WARNINGS)]
-    check, new = _plan(client, breaks, now, grace)
+    check, new = _plan(client, found.breaks, now, grace)
     return CheckedClient(client, check, new, (*warnings, *_find_unreachable_keys(client, now)))
 
 
@@ -201,7 +221,7 @@ def _is_due(checked: CheckedClient, now: datetime) -> bool:
 def _settle(client: Client, rules: RulesOfAll, actor: Actor, now: datetime, grace: timedelta) -> SettledClient:
     """Examine the locked row once more, and write what follows."""
     with transaction.atomic():
-        row = _open_clients().select_for_update(of=("self",)).filter(pk=client.pk).first()
+        row = _locked_clients().select_for_update(of=("self",)).filter(pk=client.pk).first()
         if row is None:  # closed since it was read
             return SettledClient(CheckedClient(client, None, (), ()), "fine")
         checked = check_client(row, rules, now, grace=grace)

@@ -9,12 +9,14 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from protocol.errors import TransitionRefused
-from registry import audit
 from registry.actors import Actor
 from registry.client_secrets import NewSecret, digest_of_secret, write_secret
 from registry.compiled import CompiledQuery
 from registry.digests import digests_equal
+from registry.endings import subject_of_secret
 from registry.models import Client, ClientSecret
+from registry.notices import record_news
+from registry.reminders import ENDED, note_told
 from registry.transitions import DEVELOPER, OWNER, SYSTEM
 
 LIVE_SECRETS: Final = 2
@@ -55,13 +57,16 @@ def create_secret(
             raise TransitionRefused("method", f"This app authenticates by {row.token_endpoint_auth_method}; a secret would not work.")
         if row.state in (Client.State.DRAFT, Client.State.CLOSED):
             raise TransitionRefused("state", "Activate this app first." if row.state == Client.State.DRAFT else "This app is closed.")
-        others = live_secrets(row, now)
+        difference: dict[str, list[str | None]] = {}
         if end_others_at is not None:
-            others.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=end_others_at)).update(expires_at=end_others_at)
+            lasting = Q(expires_at__isnull=True) | Q(expires_at__gt=end_others_at)
+            if live_secrets(row, now).filter(lasting).update(expires_at=end_others_at):
+                difference["other_secrets_end"] = [None, end_others_at.isoformat(timespec="seconds")]
         if live_secrets(row, now).count() >= LIVE_SECRETS:
             raise TransitionRefused("limit", f"This app has {LIVE_SECRETS} live secrets; end one first.")
         secret = write_secret(row, actor.user, now=now, label=label, expires_at=expires_at)
-        audit.record(actor, "secret.created", row, organization=row.organization, difference={"secret": [None, str(secret.row)]})
+        difference["secret"] = [None, str(secret.row)]
+        record_news(actor, "secret.created", row, row.organization, difference=difference)
         return secret
 
 
@@ -73,7 +78,8 @@ def end_secret(secret: ClientSecret, actor: Actor, *, now: datetime) -> None:
             raise TransitionRefused("permission", "Only an owner or developer may end a secret.")
         ended = live_secrets(row, now).filter(pk=secret.pk).update(expires_at=now)
         if ended:
-            audit.record(actor, "secret.ended", row, organization=row.organization, difference={"secret": [str(secret), None]})
+            note_told(subject_of_secret(secret), now, ENDED, now=now)  # this is the news of it
+            record_news(actor, "secret.ended", row, row.organization, difference={"secret": [str(secret), None]})
 
 
 def is_secret_of(client: Client, presented: str, now: datetime) -> bool:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Final
+
+from django.db.models import Exists, OuterRef, Q, prefetch_related_objects
+from django.db.models.fields.json import KeyTextTransform
 
 from protocol.errors import InvalidKeySet
 from protocol.jose import parse_jwk_set_once
 from registry.entitlements import scopes_waiting_for_approval
 from registry.gate import Action, Fixer, client_may_act
 from registry.key_addresses import KEPT_AFTER_FAILURE
-from registry.models import Client, ClientKeySet, ClientSecret
+from registry.models import Client, ClientKeySet, ClientSecret, Organization
+
+NOTICE_BEFORE_END: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +45,74 @@ class Access:
         return not self.reasons
 
 
+class Health(Enum):
+    """How an app is, whatever people decided about it: what stops it, what will, what should be looked at (portal.md 4.4)."""
+
+    OK = "ok"
+    EXPIRING = "expiring"
+    DEGRADED = "degraded"
+    BROKEN = "broken"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkup:
+    """The health of an app in a list; `expires_at` is when something it needs ends next."""
+
+    health: Health
+    expires_at: datetime | None
+
+
+def check_health(clients: Collection[Client], now: datetime) -> dict[int, Checkup]:
+    """Return the health of each of `clients`, which are loaded with their organizations, by primary key. Two queries, however many."""
+    prefetch_related_objects(list(clients), "secrets")
+    key_sets = {row.client_id: row for row in ClientKeySet.objects.filter(client__in=clients)}
+    return {client.pk: _check_up(client, key_sets.get(client.pk), now) for client in clients}
+
+
+def _check_up(client: Client, key_set: ClientKeySet | None, now: datetime) -> Checkup:
+    if client.state in (Client.State.DRAFT, Client.State.CLOSED):
+        return Checkup(Health.UNKNOWN, None)
+    verdict = client_may_act(client, Action.TOKEN, now)
+    # What people decided about the app is its state, which stands beside its health.
+    stopped = not verdict.allowed and not verdict.reason.startswith("client_")
+    wanting, noted, ends = _describe_credentials(client, _of_its_address(client, key_set), now)
+    moment = min((one for one in (ends, client.trust_expires_at) if one is not None), default=None)
+    codes = {cause.code for cause in noted}
+    if stopped or wanting:
+        return Checkup(Health.BROKEN, moment)
+    if client.trust == Client.Trust.STALE or "keys_stale" in codes:
+        return Checkup(Health.DEGRADED, moment)
+    if ends is not None and ends <= now + NOTICE_BEFORE_END:
+        return Checkup(Health.EXPIRING, moment)
+    return Checkup(Health.UNKNOWN if codes & {"keys_unchecked", "keys_unreachable"} else Health.OK, moment)
+
+
+def needs_attention(now: datetime) -> Q:
+    """Return the condition for apps whose health is expiring, degraded or broken, as far as SQL can tell.
+
+    It cannot read key sets, which are read before they are stored; an app that people stopped counts by what else is wrong with it.
+    """
+    organization = Q(organization__state__in=(Organization.State.SUSPENDED, Organization.State.REJECTED, Organization.State.CLOSED))
+    organization |= Q(stage=Client.Stage.LIVE) & ~Q(organization__state=Organization.State.APPROVED)
+    trust = Q(trust__in=(Client.Trust.STALE, Client.Trust.SUSPECT, Client.Trust.BROKEN))
+    trust |= ~Q(trust=Client.Trust.NONE) & (Q(trust_expires_at=None) | Q(trust_expires_at__lte=now))
+    lasting = ClientSecret.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now + NOTICE_BEFORE_END), client=OuterRef("pk"))
+    secrets = Q(metadata__token_endpoint_auth_method__startswith="client_secret_") & ~Exists(lasting)
+    address = KeyTextTransform("jwks_uri", OuterRef("metadata"))
+    failing = ClientKeySet.objects.filter(client=OuterRef("pk"), jwks_uri=address).exclude(failure="")
+    keys = Q(metadata__token_endpoint_auth_method="private_key_jwt") & Exists(failing)
+    return Q(state__in=(Client.State.ACTIVE, Client.State.SUSPENDED)) & (organization | trust | secrets | keys)
+
+
 def describe_access(client: Client, now: datetime) -> Access:
     """Say whether `client`, loaded with its organization, can get tokens at `now`. At most two queries; nothing is fetched or written."""
     reasons, remarks = [], []
     verdict = client_may_act(client, Action.TOKEN, now)
     if not verdict.allowed:
         reasons.append(Cause(verdict.reason, verdict.sentence, verdict.fixer))
-    wanting, noted, ends = _describe_credentials(client, now)
+    fetched = ClientKeySet.objects.filter(client=client).first() if _fetches_keys(client) else None
+    wanting, noted, ends = _describe_credentials(client, _of_its_address(client, fetched), now)
     reasons += wanting
     remarks += noted
     waiting = tuple(sorted(scopes_waiting_for_approval(client, now)))
@@ -57,14 +126,23 @@ def describe_access(client: Client, now: datetime) -> Access:
 _Described = tuple[list[Cause], list[Cause], datetime | None]
 
 
-def _describe_credentials(client: Client, now: datetime) -> _Described:
+def _fetches_keys(client: Client) -> bool:
+    return client.client_type != Client.CLIENT_PUBLIC and not client.uses_secret and "jwks" not in client.metadata
+
+
+def _of_its_address(client: Client, row: ClientKeySet | None) -> ClientKeySet | None:
+    """Return what was fetched from the key address that is registered now, not from one before it."""
+    return row if row is not None and row.jwks_uri == client.metadata.get("jwks_uri") else None
+
+
+def _describe_credentials(client: Client, fetched: ClientKeySet | None, now: datetime) -> _Described:
     if client.client_type == Client.CLIENT_PUBLIC:
         return [], [], None
     if client.uses_secret:
         return _describe_secrets(list(client.secrets.all()), now)
     if "jwks" in client.metadata:
         return _describe_registered_keys(client)
-    return _describe_fetched_keys(ClientKeySet.objects.filter(client=client, jwks_uri=client.metadata.get("jwks_uri")).first(), now)
+    return _describe_fetched_keys(fetched, now)
 
 
 def _describe_secrets(secrets: list[ClientSecret], now: datetime) -> _Described:

@@ -12,9 +12,11 @@ from protocol.errors import TransitionRefused
 from registry import audit
 from registry.actors import Actor
 from registry.digests import NewCredential, keyed_digest, random_credential
+from registry.inbox import forget_notices
 from registry.models import Invitation, Membership, Organization, User
 from registry.models.users import normalize_email
-from registry.transitions import OWNER
+from registry.notices import record_news
+from registry.transitions import OWNER, REVIEWER
 
 INVITATION_LIFETIME: Final = timedelta(hours=72)
 NewInvitation = NewCredential[Invitation]
@@ -84,21 +86,25 @@ def accept_invitation(value: str, user: User, actor: Actor, *, now: datetime) ->
         membership, _ = Membership.objects.get_or_create(
             organization=invitation.organization, user=user, defaults={"role": invitation.role}
         )
-        audit.record(
+        record_news(
             actor,
             "member.joined",
             membership.organization,
-            organization=membership.organization,
+            membership.organization,
             difference={"member": [None, str(membership)]},
+            person=user,
         )
         return membership
 
 
-def revoke_invitation(invitation: Invitation, actor: Actor, *, now: datetime) -> None:
-    """Withdraw an invitation; only an owner may. Raises TransitionRefused with reason permission."""
+def revoke_invitation(invitation: Invitation, actor: Actor, *, now: datetime, reason: str = "") -> None:
+    """Withdraw an invitation; an owner may, and a reviewer who says why.
+
+    Raises TransitionRefused with reason permission or reason_missing.
+    """
     with transaction.atomic():
         if not actor.has_role(invitation.organization, OWNER):
-            raise TransitionRefused("permission", "Only an owner may withdraw an invitation.")
+            _check_reviewer(invitation.organization, actor, reason, "Only an owner may withdraw an invitation.")
         if Invitation.objects.filter(pk=invitation.pk, accepted_at=None, revoked_at=None).update(revoked_at=now):
             audit.record(
                 actor,
@@ -106,6 +112,7 @@ def revoke_invitation(invitation: Invitation, actor: Actor, *, now: datetime) ->
                 invitation.organization,
                 organization=invitation.organization,
                 difference={"invitation": [str(invitation), None]},
+                reason=reason,
             )
 
 
@@ -121,27 +128,43 @@ def change_role(membership: Membership, role: str, actor: Actor) -> None:
             _check_not_last_owner(row)
         before, row.role = row.role, role
         row.save(update_fields=["role"])
-        audit.record(
-            actor, "member.role_changed", row.organization, organization=row.organization, difference={str(row.user): [before, role]}
+        difference = {str(row.user): [before, role]}
+        record_news(
+            actor, "member.role_changed", row.organization, row.organization, difference=difference, person=row.user, is_news=before != role
         )
 
 
-def remove_member(membership: Membership, actor: Actor) -> None:
-    """Remove a member, or leave; one owner stays. Raises TransitionRefused with reason permission or last_owner."""
+def remove_member(membership: Membership, actor: Actor, *, reason: str = "") -> None:
+    """Remove a member, or leave; a reviewer removes one who says why. One owner stays.
+
+    Raises TransitionRefused with reason permission, reason_missing or last_owner.
+    """
     with transaction.atomic():
-        row = _lock(membership, actor, or_the_member=True)
+        row = _lock(membership, actor, or_the_member=True, reason=reason)
         _check_not_last_owner(row)
         row.delete()
-        audit.record(actor, "member.removed", row.organization, organization=row.organization, difference={"member": [str(row), None]})
+        forget_notices(row.user, row.organization)
+        difference = {"member": [str(row), None]}
+        record_news(actor, "member.removed", row.organization, row.organization, difference=difference, person=row.user, reason=reason)
 
 
-def _lock(membership: Membership, actor: Actor, *, or_the_member: bool) -> Membership:
-    """Return the membership, its organization locked; an owner may touch it, and with `or_the_member` whoever's it is."""
+def _check_reviewer(organization: Organization, actor: Actor, reason: str, otherwise: str) -> None:
+    """Refuse everybody but a reviewer, who must say why: the partner reads it."""
+    if not actor.has_role(organization, REVIEWER):
+        raise TransitionRefused("permission", otherwise)
+    if not reason.strip():
+        raise TransitionRefused("reason_missing", "Say why, in words that the partner will read.")
+
+
+def _lock(membership: Membership, actor: Actor, *, or_the_member: bool, reason: str = "") -> Membership:
+    """Return the membership, its organization locked; an owner may touch it, and with `or_the_member` whoever's it is, or a reviewer."""
     Organization.objects.select_for_update().get(pk=membership.organization_id)
     row = Membership.objects.select_related("organization", "user").get(pk=membership.pk)
     own = actor.user is not None and actor.user.pk == row.user_id
     if not (own and or_the_member) and not actor.has_role(row.organization, OWNER):
-        raise TransitionRefused("permission", "Only an owner may change members.")
+        if not or_the_member:
+            raise TransitionRefused("permission", "Only an owner may change members.")
+        _check_reviewer(row.organization, actor, reason, "Only an owner may change members.")
     return row
 
 

@@ -1,43 +1,65 @@
-"""Which transitions people hear of. The words are the portal's; a test compares the names (portal.md 4.8)."""
+"""The outbox: which events ask for a notice, and how it is taken and settled (portal.md 4.8; house decision 16)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
+from django.db import models, transaction
 from django.db.models import F
 
-from registry.models import AuditEvent, Notice
+from protocol.errors import TransitionRefused
+from registry import audit
+from registry.actors import Actor
+from registry.models import AuditEvent, Notice, Organization, User
 from registry.models.audit import ActorKind
+from registry.notice_kinds import KINDS
+from registry.signals import transition_committed
+from registry.transitions import OPERATOR, SYSTEM
 
 # An app that nobody filled in a form for is news to its owners, and so is one that changes itself where it matters.
 REGISTERED: Final = "client.registered"
 UPDATED: Final = "client.updated"
-_BY_MACHINES: Final = (ActorKind.FEDERATION, ActorKind.INITIAL_ACCESS_TOKEN)
+BY_MACHINES: Final = (ActorKind.FEDERATION, ActorKind.INITIAL_ACCESS_TOKEN, ActorKind.SOFTWARE_STATEMENT)
 _MATTERS: Final = frozenset(("redirect_uris", "jwks", "jwks_uri", "token_endpoint_auth_method"))
-NOTIFIED: Final = frozenset(
-    (
-        *("org.submitted", "org.changes_requested", "org.approved", "org.rejected", "org.suspended", "org.reinstated"),
-        *("change.requested", "change.approved", "change.sent_back", "change.rejected"),
-        *("client.drafted", "client.suspended", "client.reinstated", "client.closed", REGISTERED, UPDATED),
-        "client.check_failed",
-        *("trust.broken", "trust.revived", "statement.ended"),
-    )
-)
+NOTIFIED: Final = frozenset(KINDS)
 RETRY: Final = timedelta(minutes=1)
 LONGEST_RETRY: Final = timedelta(hours=6)
+MOST_ATTEMPTS: Final = 20
 GIVEN_UP_AFTER: Final = timedelta(days=3)
 
 
-def write_notice(event: AuditEvent) -> Notice | None:
+def record_news(
+    actor: Actor,
+    event: str,
+    subject: models.Model,
+    organization: Organization | None,
+    *,
+    reason: str = "",
+    difference: Mapping[str, Any] | None = None,
+    person: User | None = None,
+    is_news: bool = True,
+) -> AuditEvent:
+    """Write an audit row in the caller's transaction, with the notice that it asks for if it `is_news`; tell listeners after commit.
+
+    `person` is whom it is about, when it is about somebody.
+    """
+    row = audit.record(actor, event, subject, organization=organization, reason=reason, difference=difference)
+    notice = write_notice(row, person=person) if is_news else None
+    transaction.on_commit(lambda: transition_committed.send_robust(sender=type(subject), event=row, subject=subject, notice=notice))
+    return row
+
+
+def write_notice(event: AuditEvent, *, person: User | None = None) -> Notice | None:
     """Write the notice that an event asks for, if it asks for one, in the caller's transaction."""
-    if event.event not in NOTIFIED or event.organization_id is None:
+    if event.event not in NOTIFIED:
         return None
-    if event.event == REGISTERED and event.actor_kind not in _BY_MACHINES:
+    if event.event == REGISTERED and event.actor_kind not in BY_MACHINES:
         return None
     if event.event == UPDATED and (event.actor_kind != ActorKind.REGISTRATION_ACCESS_TOKEN or _MATTERS.isdisjoint(event.difference)):
         return None
-    return Notice.objects.create(event=event, due_at=event.time)
+    return Notice.objects.create(event=event, due_at=event.time, person=person)
 
 
 def claim_notice(notice: Notice, now: datetime) -> bool:
@@ -47,6 +69,11 @@ def claim_notice(notice: Notice, now: datetime) -> bool:
     return bool(free.update(attempts=F("attempts") + 1, due_at=now + wait))
 
 
+def note_deliveries(notice: Notice, deliveries: Mapping[str, str]) -> None:
+    """Note what became of the addresses of a notice so far: `sent`, or `refused` for good."""
+    Notice.objects.filter(pk=notice.pk).update(deliveries=dict(deliveries))
+
+
 def note_sent(notice: Notice, now: datetime) -> None:
     """Note that a notice was sent."""
     Notice.objects.filter(pk=notice.pk).update(sent_at=now)
@@ -54,5 +81,22 @@ def note_sent(notice: Notice, now: datetime) -> None:
 
 def due_notices(now: datetime, *, limit: int = 100) -> list[Notice]:
     """Return notices that are due, the oldest first; what could not be sent for days is left alone."""
-    due = Notice.objects.filter(sent_at=None, due_at__lte=now, event__time__gt=now - GIVEN_UP_AFTER)
-    return list(due.select_related("event__organization").order_by("event_id")[:limit])
+    due = Notice.objects.filter(sent_at=None, due_at__lte=now, due_at__gt=now - GIVEN_UP_AFTER, attempts__lt=MOST_ATTEMPTS)
+    return list(due.select_related("event__organization", "person").order_by("event_id")[:limit])
+
+
+def get_notice(number: int) -> Notice | None:
+    """Return the notice `number` with its event, organization and person, None when there is none. One query."""
+    return Notice.objects.select_related("event__organization", "person").filter(pk=number).first()
+
+
+def resend_notice(notice: Notice, actor: Actor, *, now: datetime) -> Notice:
+    """Make a notice due again, for everybody it is for by now, whatever became of it. Raises TransitionRefused with reason permission."""
+    with transaction.atomic():
+        if not actor.has_role(None, OPERATOR, SYSTEM):
+            raise TransitionRefused("permission", "Only an operator may send a notice again.")
+        row = Notice.objects.select_for_update(of=("self",)).select_related("event__organization").get(pk=notice.pk)
+        row.sent_at, row.attempts, row.due_at, row.deliveries = None, 0, now, {}
+        row.save(update_fields=["sent_at", "attempts", "due_at", "deliveries"])
+        audit.record(actor, "notice.resent", row, organization=None, difference={"event": [None, f"{row.event_id} {row.event.event}"]})
+        return row

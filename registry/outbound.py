@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from django.conf import settings
 
-from protocol.fetch import FetchConfig, Fetcher, HttpFetcher
+from protocol.errors import FetchError
+from protocol.fetch import FetchConfig, Fetcher, FetchRequest, FetchResponse, HttpFetcher
 
 _lock = threading.Lock()
 _fetcher: Fetcher | None = None
@@ -47,3 +50,30 @@ def use_fetcher(fetcher: Fetcher) -> Iterator[None]:
         yield
     finally:
         _fetcher = before
+
+
+class BudgetedFetcher:
+    """Fetches as `fetcher` does, within what one question of a person may cost altogether: fetches and seconds (threats.md T01).
+
+    What does not fit is answered by a transient error with reason budget.
+    """
+
+    def __init__(self, fetcher: Fetcher, *, fetches: int, seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._fetcher, self._monotonic = fetcher, monotonic
+        self._left, self._ends = fetches, monotonic() + seconds
+
+    def fetch(self, request: FetchRequest) -> FetchResponse:
+        """Return the complete answer, or raise `FetchError`."""
+        (answer,) = self.fetch_many([request])
+        if isinstance(answer, FetchError):
+            raise answer
+        return answer
+
+    def fetch_many(self, requests: Sequence[FetchRequest]) -> list[FetchResponse | FetchError]:
+        """Return one result for each request, in order."""
+        seconds = self._ends - self._monotonic()
+        room = self._left if seconds > 0 else 0
+        tried = [replace(one, deadline_seconds=min(one.deadline_seconds or seconds, seconds)) for one in requests[:room]]
+        self._left -= len(tried)
+        spent = FetchError("budget", "This question used up what one question may fetch.", permanent=False)
+        return [*self._fetcher.fetch_many(tried), *(spent for _ in requests[len(tried) :])]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import parse_qsl
 
 from protocol.errors import InvalidUrl
 from protocol.urls import Authority, SplitUri, parse_authority, split_uri
 from registry.findings import Findings
+from registry.scripts import is_deceptive_host
 
 # DCR-META-16: schemes that run code, read files or reach other protocols.
 FORBIDDEN_SCHEMES: Final = frozenset(
@@ -19,6 +21,9 @@ FORBIDDEN_SCHEMES: Final = frozenset(
 ANSWER_PARAMETERS: Final = frozenset(("code", "error", "error_description", "error_uri", "iss", "state"))
 LOOPBACK_ADDRESSES: Final = ("127.0.0.1", "::1")
 _LOOPBACK_URI: Final = re.compile(r"(?P<host>http://(?:127\.0\.0\.1|\[::1\]))(?::(?P<port>[1-9][0-9]{0,4}))?(?P<rest>(?:[/?][^#]*)?)")
+# Scheme and host of an address as people type it; not where user information makes it unclear which part is the host.
+_TYPED_ORIGIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?://[^/?#@\\]*(?=[/?#]|$))?")
+_TYPED_HOST: Final = re.compile(r"https?://(?P<host>[^/?#@\\:\[\]\s]{1,253})(?=[/?#:]|$)", re.IGNORECASE)
 _EXACT = "Redirect URIs are compared exactly, character by character."
 
 
@@ -34,7 +39,8 @@ def review_redirect_uri(text: object, path: str, findings: Findings, *, native: 
         uri = split_uri(text)
         authority = parse_authority(uri.authority) if uri.authority else None
     except InvalidUrl as error:
-        findings.error(f"redirect_uri.{error.reason}", path, error.description.replace("The URL", "The redirect URI"), _EXACT)
+        hint = _a_label_hint(text) if error.reason == "non_ascii" else ""
+        findings.error(f"redirect_uri.{error.reason}", path, error.description.replace("The URL", "The redirect URI"), hint or _EXACT)
         return
     _review_parts(uri, path, findings)
     if uri.scheme in FORBIDDEN_SCHEMES:
@@ -45,6 +51,16 @@ def review_redirect_uri(text: object, path: str, findings: Findings, *, native: 
         _review_http(authority, path, findings, allowed=native or allow_loopback_http)
     else:
         _review_private_use(uri, path, findings, native=native)
+
+
+def review_redirect_uris(uris: Sequence[object], member: str, findings: Findings, *, native: bool, allow_loopback_http: bool) -> None:
+    """Add findings about the redirect URIs of one client, each about its place in `member`, and about those that are nearly the same."""
+    for position, uri in enumerate(uris):
+        path = f"{member}[{position}]"
+        review_redirect_uri(uri, path, findings, native=native, allow_loopback_http=allow_loopback_http)
+        twin = uri[:-1] if isinstance(uri, str) and uri.endswith("/") else None
+        if twin and twin in uris:
+            findings.warning("redirect_uri.slash_twin", path, "The same redirect URI is registered with and without a slash at the end.")
 
 
 def redirect_place(text: object) -> str:
@@ -91,11 +107,41 @@ def _review_https(uri: SplitUri, authority: Authority | None, path: str, finding
             "redirect_uri.single_label", path, "The host of this redirect URI has no dot; browsers outside your network cannot reach it."
         )
     if authority.kind == "name" and any(label.startswith("xn--") for label in authority.host.split(".")):
-        findings.warning(
-            "redirect_uri.internationalized", path, f"The host {authority.host} is an internationalized name; check its spelling."
-        )
+        _review_international_host(authority.host, path, findings)
     if uri.path == "" and uri.query is None:
         findings.note("redirect_uri.no_path", path, "This redirect URI has no path; https://host and https://host/ are different.")
+
+
+def _review_international_host(host: str, path: str, findings: Findings) -> None:
+    """Add a warning that shows the host as it is registered; one that a reader takes for another host is called so (threats.md R07)."""
+    try:
+        shown = host.encode("ascii").decode("idna")
+    except UnicodeError:
+        shown = ""
+    if shown and is_deceptive_host(shown):
+        words = f"The host {host} mixes letters of different scripts or imitates others; a reviewer will look at it."
+        findings.warning("redirect_uri.look_alike", path, words, "Make sure that it is the host that you mean.")
+    else:
+        findings.warning("redirect_uri.internationalized", path, f"The host {host} is an internationalized name; check its spelling.")
+
+
+def _a_label_hint(text: str) -> str:
+    """Return how the host of an address in Unicode letters is written in ASCII, empty when it cannot be said."""
+    host = _TYPED_HOST.match(text)
+    try:
+        label = host["host"].encode("idna").decode("ascii") if host else ""
+    except UnicodeError:
+        return ""
+    if not host or label == host["host"]:
+        return ""
+    words = "Its letters are of different scripts or imitate others." if is_deceptive_host(host["host"]) else ""
+    return f"The host is written {label}. {words}".strip()
+
+
+def lower_scheme_and_host(text: str) -> str:
+    """Return a typed redirect URI with its scheme and host in lower case, as browsers and apps send it; the rest stays as it is."""
+    match = _TYPED_ORIGIN.match(text)
+    return match[0].lower() + text[match.end() :] if match else text
 
 
 def _review_http(authority: Authority | None, path: str, findings: Findings, *, allowed: bool) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from protocol.errors import FetchError, InvalidJson
-from protocol.fetch import FetchPurpose, FetchResponse, standard_request
+from protocol.fetch import Fetcher, FetchPurpose, FetchResponse, standard_request
 from protocol.strict_json import parse_json_object, parse_strict_json
 from registry.client_metadata.rules import check_keys
 from registry.findings import Finding, Findings
@@ -43,6 +43,30 @@ def fetch_remote_documents(metadata: Mapping[str, Any], *, now: datetime) -> Rem
     if "sector_identifier_uri" in metadata:
         _check_sector(metadata, findings)
     return RemoteDocuments(tuple(findings.items), jwks, answer)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyDocument:
+    """What stands behind the address of a key set: the keys as parsed JSON and the answer that brought them, or why there are none."""
+
+    jwks: dict[str, Any] | None
+    answer: FetchResponse | None
+    findings: tuple[Finding, ...] = ()
+
+
+def fetch_key_document(uri: str, fetcher: Fetcher) -> KeyDocument:
+    """Fetch a key set for the person who asks about its address, unlogged; they read no more of a network than `FetchError` says (F09)."""
+    try:
+        answer = fetcher.fetch(standard_request(FetchPurpose.JWKS, uri))
+    except FetchError as error:
+        hint = "Serve a JWK Set there, on a public host over https and without redirects. A failure is remembered for a minute or longer."
+        return KeyDocument(None, None, (Finding("remote.unusable", "error", "jwks_uri", error.description, hint),))
+    try:
+        return KeyDocument(parse_json_object(answer.body, max_bytes=len(answer.body)), answer)
+    except InvalidJson as error:
+        return KeyDocument(
+            None, answer, (Finding(f"jwks.{error.reason}", "error", "jwks_uri", error.description, "Serve a JWK Set there."),)
+        )
 
 
 def _fetch_keys(metadata: Mapping[str, Any], findings: Findings, now: int) -> tuple[dict[str, Any] | None, FetchResponse | None]:

@@ -92,6 +92,31 @@ def rotate_signing_key(purpose: str, algorithm: str, actor: Actor, *, now: datet
     return following
 
 
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """One published key as everybody may know it: `state` is next, current or retired, `until` when a retired one disappears."""
+
+    kid: str
+    purpose: str
+    algorithm: str
+    state: str
+    created_at: datetime
+    activated_at: datetime | None
+    until: datetime | None
+
+
+def list_published_keys(now: datetime) -> list[KeyRecord]:
+    """Return every key that is published at `now`, those that sign first. Private parts are not loaded. One query."""
+    names = ("kid", "purpose", "algorithm", "state", "created_at", "activated_at", "retired_at")
+    order = {SigningKey.State.CURRENT: 0, SigningKey.State.NEXT: 1, SigningKey.State.RETIRED: 2}
+    found = []
+    for row in SigningKey.objects.only(*names):
+        until = row.retired_at + PUBLISHED_AFTER_RETIREMENT if row.retired_at else None
+        if until is None or until > now:
+            found.append(KeyRecord(row.kid, row.purpose, row.algorithm, row.state, row.created_at, row.activated_at, until))
+    return sorted(found, key=lambda key: (key.purpose == SigningKey.Purpose.FEDERATION, order[SigningKey.State(key.state)], key.algorithm))
+
+
 def get_keys(purpose: str) -> PublishedKeys:
     """Return the keys of `purpose`, at most SNAPSHOT_SECONDS old, and the last ones known while the database is away.
 

@@ -35,11 +35,15 @@ class Snapshot(Generic[Value]):
                 if known is None:
                     raise
                 value = known[1]  # asked for again when this is old, so that a database that hangs does not hold up every request
-            self._known = (time.monotonic(), value)
+            self.keep(value)
             return value
 
     def _is_fresh(self, known: tuple[float, Value] | None) -> TypeGuard[tuple[float, Value]]:
         return known is not None and time.monotonic() - known[0] < self._seconds
+
+    def keep(self, value: Value) -> None:
+        """Take `value` as just read, where nobody has to ask the database, as tests that have none."""
+        self._known = (time.monotonic(), value)
 
     def forget(self) -> None:
         """Read the value again at the next use, in this process."""

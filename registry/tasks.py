@@ -10,7 +10,7 @@ from celery import shared_task
 from django.db import OperationalError
 from django.utils import timezone
 
-from registry import audit, client_checks, single_use
+from registry import app_drafts, audit, client_checks, failed_requests, single_use
 from registry.actors import job
 
 # Below the time limit of a task, with the transaction and the mail of one app still to come.
@@ -30,6 +30,18 @@ def seal_audit() -> int:
 def purge_single_use_values() -> int:
     """Delete single-use values that can no longer be presented; return how many."""
     return single_use.purge_expired(timezone.now())
+
+
+@shared_task(autoretry_for=(OperationalError,), max_retries=2, default_retry_delay=5)
+def purge_failed_requests() -> int:
+    """Delete refused requests older than two weeks; return how many."""
+    return failed_requests.purge_old_failures(timezone.now())
+
+
+@shared_task(autoretry_for=(OperationalError,), max_retries=2, default_retry_delay=5)
+def purge_app_drafts() -> int:
+    """Delete drafts of apps that nobody changed for 30 days; return how many."""
+    return app_drafts.purge_drafts(timezone.now())
 
 
 @shared_task(autoretry_for=(OperationalError,), max_retries=2, default_retry_delay=5)

@@ -56,10 +56,11 @@ def _forget_process_state() -> None:
     from authserver.throttling import failures, sign_ins
     from authserver.tokens import policies
     from portal.api.throttling import requests
-    from registry import digests
+    from registry import banners, digests, failed_requests
     from registry.signing_keys import forget_snapshots
 
     digests.forget()
+    banners.due_snapshot.keep(())
     forget_snapshots()
     for snapshot in (metadata_snapshot, configuration_snapshot, signed_jwks_snapshot):
         snapshot.forget()
@@ -67,6 +68,7 @@ def _forget_process_state() -> None:
     sign_ins.forget()
     policies.forget()
     requests.forget()
+    failed_requests.notes.forget()
 
 
 @pytest.fixture

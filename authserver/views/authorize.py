@@ -23,12 +23,15 @@ from authserver.authorization.people import Need, may_be_sent_to
 from authserver.authorization.requests import RefusedAfterProof, find_pushed_request, is_pushed, keep_request, prove_again, prove_request
 from authserver.consents import remember_consent
 from authserver.models import AuthorizationRequest
+from authserver.refusals import note_refusal, read_refused_form
 from authserver.throttling import note_sign_in
 from authserver.views.people import browser_parameters, error_page
 from protocol.errors import AccessDenied, FederationError, InvalidRequestUri, MethodNotAllowed, OAuthError
 from registry.actors import person
 from registry.models import Scope, User
 
+# What a failed request is noted under, whichever of the pages refused it.
+ENDPOINT = "authorization"
 # Where allauth keeps a sign-in whose second step is still to come.
 UNFINISHED_SIGN_IN = "account_login"
 
@@ -42,10 +45,12 @@ class AuthorizeView(View):
         try:
             row = self.prove(request)
         except RefusedAfterProof as refusal:
+            note_refusal(request, ENDPOINT, refusal.error, refusal.client.client_id)
             if not may_be_sent_to(refusal.client, person_of(request)):
                 return error_page(request, refusal.error)
             return answer_error(request, refusal.redirect_uri, refusal.response_mode, refusal.state, refusal.error)
         except (OAuthError, FederationError) as error:
+            note_refusal(request, ENDPOINT, error, read_refused_form(request).get("client_id", ""))
             return error_page(request, error)
         return HttpResponseRedirect(reverse("interaction", args=[row.reference]))
 
@@ -82,15 +87,20 @@ class InteractionView(View):
             if request.method not in ("GET", "POST"):
                 raise MethodNotAllowed(("GET", "POST"))
             row = people.open_request(kwargs["reference"], now=now)
-            parameters = AuthorizationParameters.from_json(row.parameters)
+        except OAuthError as error:
+            return error_page(request, error)
+        parameters = AuthorizationParameters.from_json(row.parameters)
+        try:
             prove_again(row, parameters, now=now)
         except OAuthError as error:
+            note_refusal(request, ENDPOINT, error, row.application.client_id)
             return error_page(request, error)
         try:
             return self.step(request, row, parameters)
         except InvalidRequestUri as error:
             return error_page(request, error)
         except OAuthError as error:
+            note_refusal(request, ENDPOINT, error, row.application.client_id)
             use_up(row, now=now)
             if not may_be_sent_to(row.application, user):
                 return error_page(request, error)

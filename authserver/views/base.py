@@ -14,7 +14,8 @@ from oauth2_provider.oauth2_backends import OAuthLibCore
 from oauthlib.oauth2 import OAuth2Error
 
 from authserver.errors import our_error
-from protocol.errors import InvalidRequest, MethodNotAllowed, PayloadTooLarge, UnsupportedMediaType
+from authserver.refusals import named_client, note_refusal, read_refused_form
+from protocol.errors import InvalidRequest, MethodNotAllowed, PayloadTooLarge, ProtocolError, UnsupportedMediaType
 
 BODY_LIMIT = 64 * 1024
 FORM = "application/x-www-form-urlencoded"
@@ -25,10 +26,21 @@ FORM = "application/x-www-form-urlencoded"
 class FormEndpoint(View):
     """A POST endpoint that reads one form and answers JSON. What is refused is raised as ProtocolError and answered in one place."""
 
+    # What a failed request is noted under, for the developers of the client.
+    endpoint: ClassVar[str]
     # Parameters that RFC 8707 lets a request repeat; any other may come once (RFC 6749, 3.1).
     repeatable: ClassVar[frozenset[str]] = frozenset()
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Answer a request; one that is refused to a client is noted for its developers."""
+        try:
+            return self.answer(request)
+        except ProtocolError as error:
+            named = named_client(request.headers.get("Authorization", ""), read_refused_form(request))
+            note_refusal(request, self.endpoint, error, named)
+            raise
+
+    def answer(self, request: HttpRequest) -> HttpResponse:
         """Check method, media type, size and repeated parameters, then handle the form."""
         if request.method != "POST":
             raise MethodNotAllowed(("POST",))

@@ -16,6 +16,8 @@ from registry.gate import Action
 class IntrospectionView(FormEndpoint):
     """Tells a resource server about a token. Only clients with the resource-server right get an answer."""
 
+    endpoint = "introspection"
+
     def handle(self, request: HttpRequest) -> HttpResponse:
         """Authenticate the resource server and describe the token."""
         now = timezone.now()

@@ -18,6 +18,7 @@ from registry.models import Client
 class PushedAuthorizationRequestView(FormEndpoint):
     """Keeps the request of an authenticated client and names it."""
 
+    endpoint = "par"
     repeatable = REPEATABLE
 
     def handle(self, request: HttpRequest) -> HttpResponse:

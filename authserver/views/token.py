@@ -10,5 +10,6 @@ from authserver.views.base import OAuthLibEndpoint
 class TokenView(OAuthLibEndpoint):
     """Issues tokens. The toolkit's view would read the row again for a signal; this one does not."""
 
+    endpoint = "token"
     operation = "create_token_response"
     repeatable: ClassVar[frozenset[str]] = frozenset(("resource",))

@@ -25,10 +25,13 @@ class Constraints:
     allowed_entity_types: frozenset[str] | None = None
 
 
+UNCONSTRAINED: Final = Constraints()
+
+
 def parse_constraints(value: object, *, present: bool = True) -> Constraints:
     """Return the constraints of a statement; unknown members are ignored (FED-CON-02, -03, -04, -10). Raises StatementInvalid."""
     if not present:
-        return Constraints()
+        return UNCONSTRAINED
     if not isinstance(value, dict):
         raise _invalid("is not an object")
     naming = value.get("naming_constraints", {})

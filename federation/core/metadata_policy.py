@@ -16,6 +16,9 @@ Policy = Mapping[str, Mapping[str, Any]]
 # The one parameter that is a list in a string; operators see it as an array (6.1.3.1.8; FED-POL-29, -30).
 _SPACE_SEPARATED: Final = "scope"
 _NAME_SHOWN: Final = 80
+# Tuples, because a union is built anew for each question; dict first, because asking an abstract class takes long.
+_OBJECTS: Final = (dict, Mapping)
+_ARRAYS: Final = (list, tuple)
 
 
 def resolve_policy(policies: Sequence[object], *, critical_operators: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
@@ -41,7 +44,7 @@ def merge_policy(superior: Policy, subordinate: Policy) -> Policy:
     """Return two policies as `read_policy` returns them, merged; the superior's goes first (FED-POL-37 to -39). Raises PolicyConflict."""
     merged = dict(superior)
     for parameter, operators in subordinate.items():
-        merged[parameter] = _merge_parameter(parameter, superior.get(parameter, {}), operators)
+        merged[parameter] = _merge_parameter(parameter, superior[parameter], operators) if parameter in superior else operators
     return merged
 
 
@@ -50,11 +53,11 @@ def read_policy(policy: object) -> dict[str, dict[str, Any]]:
 
     Raises PolicyConflict (FED-POL-01, -05, -36).
     """
-    if not isinstance(policy, Mapping):
+    if not isinstance(policy, _OBJECTS):
         raise PolicyConflict("A metadata policy maps parameters to operators.")
     read: dict[str, dict[str, Any]] = {}
     for parameter, operators in policy.items():
-        if not isinstance(operators, Mapping):
+        if not isinstance(operators, _OBJECTS):
             raise _conflict(parameter, "the policy is not an object of operators")
         known = {name: _frozen(parameter, value) for name, value in operators.items() if name in OPERATORS}
         for name, value in known.items():
@@ -96,10 +99,11 @@ def apply_read_policy(policy: Policy, metadata: Mapping[str, Any]) -> dict[str, 
     result = dict(metadata)
     for parameter, operators in policy.items():
         value = _frozen(parameter, result[parameter]) if parameter in result else ABSENT
-        for name, operator in OPERATORS.items():
+        # Most parameters have one operator, which needs no order.
+        for name in OPERATORS if len(operators) > 1 else operators:
             if name in operators:
                 try:
-                    value = operator.apply(value, operators[name])
+                    value = OPERATORS[name].apply(value, operators[name])
                 except PolicyViolation as error:
                     raise PolicyViolation(f"{_shown(parameter)}: {error.description}.", members=(parameter[:_NAME_SHOWN],)) from None
         if value is ABSENT:
@@ -113,7 +117,7 @@ def _frozen(parameter: str, value: Any) -> Any:
     """Return an array as a tuple of distinct values, and a scope string as an array."""
     if parameter == _SPACE_SEPARATED and isinstance(value, str):
         value = [entry for entry in value.split(" ") if entry]
-    if isinstance(value, list | tuple):
+    if isinstance(value, _ARRAYS):
         return tuple(dict.fromkeys(value)) if all(isinstance(entry, str) for entry in value) else tuple(value)
     return value
 

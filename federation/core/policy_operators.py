@@ -14,6 +14,7 @@ from protocol.strict_json import canonical_json
 
 Values = tuple[Any, ...]
 ParameterPolicy = Mapping[str, Any]
+_ARRAY_ENTRIES: Final = (str, int, float, dict)
 
 
 class _Absent:
@@ -122,7 +123,7 @@ def _is_present(value: Any) -> bool:
 
 def _is_array(value: Any) -> bool:
     """Strings, numbers and objects are what arrays of operators hold (FED-POL-05, -24)."""
-    return isinstance(value, tuple) and all(isinstance(entry, str | int | float | dict) and not isinstance(entry, bool) for entry in value)
+    return isinstance(value, tuple) and all(isinstance(entry, _ARRAY_ENTRIES) and not isinstance(entry, bool) for entry in value)
 
 
 def _is_filled_array(value: Any) -> bool:
@@ -171,7 +172,7 @@ def check_combination(policy: ParameterPolicy) -> None:
     if len(policy) < 2:
         return
     for name in policy:
-        if not set(policy) - {name} <= OPERATORS[name].beside:
+        if not policy.keys() - OPERATORS[name].beside <= {name}:
             others = ", ".join(sorted(set(policy) - {name} - OPERATORS[name].beside))
             raise PolicyConflict(f"'{name}' cannot stand beside {others}")
     if "value" in policy:

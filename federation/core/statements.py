@@ -65,11 +65,14 @@ class EntityStatement:
 
         FED-TCV-04, -06, -07.
         """
+        # The key that verified the statement has the kid of its header, and no other key of a set has the same.
+        if any(key is self.signed_by for key in keys.keys):
+            return True
         try:
             key = keys.for_verification(self.jwt.unverified_header["alg"], self.jwt.unverified_header["kid"])
         except InvalidJwt:
             return False
-        if key.thumbprint == self.signed_by.thumbprint:
+        if key.is_same_as(self.signed_by):
             return True
         try:
             verify_jwt(ENTITY_STATEMENT, self.jwt, KeySet((key,)), self.issued_at, issuer=self.issuer, budget=budget)
@@ -145,7 +148,7 @@ def verify_entity_configuration(
         raise StatementInvalid("subject", "The entity configuration is about another entity than was asked for.", claim="sub")
     if "metadata" not in content:
         raise StatementInvalid("claim_missing", "The claim 'metadata' is missing.", claim="metadata")
-    common = _verify(statement, lambda: pinned or _keys_of(content), now, budget, audience)
+    common = _verify(statement, pinned, now, budget, audience)
     rules.check_absent(content, rules.SUBORDINATE_STATEMENT_ONLY)
     rules.read_identifiers(content, "trust_anchor_hints")
     configuration = EntityConfiguration(
@@ -174,7 +177,7 @@ def verify_subordinate_statement(
         raise StatementInvalid("issuer", "The subordinate statement is from another issuer than was asked.", claim="iss")
     if issuer == subject:
         raise StatementInvalid("issuer", "An entity configuration stands where a subordinate statement must.", claim="iss")
-    common = _verify(statement, lambda: issuer_keys, now, budget)
+    common = _verify(statement, issuer_keys, now, budget)
     rules.check_absent(content, rules.ENTITY_CONFIGURATION_ONLY)
     return SubordinateStatement(
         **common,
@@ -186,15 +189,28 @@ def verify_subordinate_statement(
     )
 
 
-def _verify(statement: UnverifiedStatement, keys: Any, now: int, budget: VerificationBudget, audience: str | None = None) -> dict[str, Any]:
-    """Check everything that both kinds share, the signature last, and return their common fields."""
+def _verify(
+    statement: UnverifiedStatement, signers: KeySet | None, now: int, budget: VerificationBudget, audience: str | None = None
+) -> dict[str, Any]:
+    """Check everything that both kinds share, the signature last, and return their common fields.
+
+    `signers` are the keys that one of must have signed; without them it is one of those that the statement holds.
+    """
+    own_keys: KeySet | None = None
+
+    def read_own_keys(_jwt: UnverifiedJwt) -> KeySet:
+        """Return the keys in the statement; they are looked at after every check that costs less."""
+        nonlocal own_keys
+        own_keys = _keys_of(content)
+        return own_keys
+
     content = statement.jwt.unverified_claims
     rules.check_critical_claims(content)
     metadata = rules.read_metadata(content)
     verifier = EXPLICIT_REGISTRATION_REQUEST if audience else ENTITY_STATEMENT
     issuer = statement.unverified_issuer
     try:
-        verified = verify_jwt(verifier, statement.jwt, lambda _: keys(), now, issuer=issuer, audience=audience, budget=budget)
+        verified = verify_jwt(verifier, statement.jwt, signers or read_own_keys, now, issuer=issuer, audience=audience, budget=budget)
     except InvalidJwt as error:
         raise _statement_error(error) from error
     return {
@@ -203,7 +219,7 @@ def _verify(statement: UnverifiedStatement, keys: Any, now: int, budget: Verific
         "subject": statement.unverified_subject,
         "issued_at": int(content["iat"]),
         "expires_at": min(int(content["exp"]), LATEST_TIME),
-        "keys": _keys_of(content),
+        "keys": own_keys or _subject_keys(content, signers),
         "metadata": metadata,
         "signed_by": verified.key,
     }
@@ -214,6 +230,13 @@ def _statement_error(error: InvalidJwt) -> StatementInvalid:
         SignatureInvalid if error.reason in _SIGNATURE_REASONS else StatementExpired if error.reason in _TIME_REASONS else StatementInvalid
     )
     return kind(error.reason, error.description, claim=error.claim, detail=error.detail)
+
+
+def _subject_keys(content: Mapping[str, Any], signers: KeySet | None) -> KeySet:
+    """Return the keys in a statement; an anchor that publishes the pinned keys and no others publishes what was read already."""
+    if signers and content["iss"] == content["sub"] and content["jwks"] == signers.public_jwks():
+        return signers
+    return _keys_of(content)
 
 
 def _keys_of(content: Mapping[str, Any]) -> KeySet:

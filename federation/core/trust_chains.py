@@ -9,9 +9,9 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from federation.core.constraints import enforce_constraints, filter_entity_types
+from federation.core.constraints import UNCONSTRAINED, Constraints, enforce_constraints, filter_entity_types
 from federation.core.metadata_policy import Policy, apply_read_policy, check_critical_operators, merge_policy, read_policy
 from federation.core.statements import (
     EntityConfiguration,
@@ -31,7 +31,10 @@ POLICIES_REMEMBERED: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class TrustAnchor:
-    """A trust anchor that this server accepts, with the keys that were pinned for it (house decision 10)."""
+    """A trust anchor that this server accepts, with the keys that were pinned for it, held to the rules of `FEDERATION_ENTITY_KEYS`.
+
+    House decision 10.
+    """
 
     entity_id: str
     keys: KeySet
@@ -87,9 +90,10 @@ def link_chain(
     chain = TrustChain(
         subject, tuple(statements), anchor.entity_id, anchor_configuration, _unpinned_keys(anchor_configuration or subject, anchor)
     )
-    if len(set(chain.entities)) != len(chain.entities):
+    entities = chain.entities
+    if len(set(entities)) != len(entities):
         raise InvalidTrustChain("The chain goes through an entity twice.")
-    if chain.entities[-1] != anchor.entity_id:
+    if entities[-1] != anchor.entity_id:
         raise InvalidTrustAnchor("The chain does not end at the trust anchor.")
     members = [subject, *statements, *([anchor_configuration] if anchor_configuration else [])]
     for member in members:
@@ -112,8 +116,9 @@ def link_chain(
 def _unpinned_keys(configuration: EntityConfiguration, anchor: TrustAnchor) -> tuple[str, ...]:
     if configuration.subject != anchor.entity_id:
         return ()
-    pinned = {key.thumbprint for key in anchor.keys.keys}
-    return tuple(str(key.kid) for key in configuration.keys.keys if key.thumbprint not in pinned)
+    if configuration.keys is anchor.keys:
+        return ()
+    return tuple(str(key.kid) for key in configuration.keys.keys if not any(key.is_same_as(pinned) for pinned in anchor.keys.keys))
 
 
 def validate_trust_chain(
@@ -162,9 +167,10 @@ def _verify_downwards(
 
 def enforce_chain_constraints(chain: TrustChain) -> None:
     """Enforce the constraints of every statement on everything below it (FED-CON-01, -04, -08, FED-AMB-09). Raises ConstraintViolated."""
+    entities = chain.entities
     for position, statement in enumerate(chain.statements):
-        below = chain.entities[: position + 1]
-        enforce_constraints(statement.constraints, position, below)
+        if statement.constraints is not UNCONSTRAINED:
+            enforce_constraints(statement.constraints, position, entities[: position + 1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +191,35 @@ class ResolvedMetadata:
 
     metadata: Mapping[str, Mapping[str, Any]]
     changes: tuple[MetadataChange, ...]
+
+
+class PolicyStatement(Protocol):
+    """What policies are merged and applied from: a verified statement, or what somebody wants to try out."""
+
+    @property
+    def issuer(self) -> str:
+        """Return who says it."""
+        ...
+
+    @property
+    def metadata(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return the metadata that it sets."""
+        ...
+
+    @property
+    def metadata_policy(self) -> Mapping[str, Any]:
+        """Return its policy by entity type."""
+        ...
+
+    @property
+    def metadata_policy_crit(self) -> tuple[str, ...]:
+        """Return the operators that must be understood."""
+        ...
+
+    @property
+    def constraints(self) -> Constraints:
+        """Return its constraints."""
+        ...
 
 
 class PolicyMemory:
@@ -212,7 +247,7 @@ class PolicyMemory:
         return known
 
 
-def merge_statement_policy(superior: Mapping[str, Policy], statement: SubordinateStatement) -> Mapping[str, Policy]:
+def merge_statement_policy(superior: Mapping[str, Policy], statement: PolicyStatement) -> Mapping[str, Policy]:
     """Return the policies by entity type after the policy of one more statement below (FED-POL-36 to -39). Raises PolicyConflict."""
     check_critical_operators(statement.metadata_policy_crit)
     if not statement.metadata_policy:
@@ -233,23 +268,34 @@ def apply_chain_policies(chain: TrustChain, policies: Mapping[str, Policy]) -> R
 
     Raises PolicyViolation.
     """
-    declared = chain.subject.metadata
-    overlay = chain.statements[0].metadata if chain.statements else {}
+    return apply_policies(chain.subject.metadata, chain.statements, policies)
+
+
+def apply_policies(
+    declared: Mapping[str, Mapping[str, Any]], statements: Sequence[PolicyStatement], policies: Mapping[str, Policy]
+) -> ResolvedMetadata:
+    """Do the same with what an entity would declare below `statements`, the immediate superior's first. Raises PolicyViolation."""
+    overlay = statements[0].metadata if statements else {}
     metadata = {name: {**parameters, **overlay.get(name, {})} for name, parameters in declared.items()}
-    allowed = filter_entity_types(metadata, (statement.constraints for statement in chain.statements))
+    allowed = filter_entity_types(metadata, (statement.constraints for statement in statements))
     resolved = {name: apply_read_policy(policies.get(name, {}), parameters) for name, parameters in allowed.items()}
-    return ResolvedMetadata(resolved, tuple(_changes(chain, resolved, policies)))
+    return ResolvedMetadata(resolved, tuple(_changes(declared, statements, resolved, policies)))
 
 
-def _changes(chain: TrustChain, resolved: Mapping[str, Mapping[str, Any]], policies: Mapping[str, Policy]) -> Iterable[MetadataChange]:
+def _changes(
+    declared: Mapping[str, Mapping[str, Any]],
+    statements: Sequence[PolicyStatement],
+    resolved: Mapping[str, Mapping[str, Any]],
+    policies: Mapping[str, Policy],
+) -> Iterable[MetadataChange]:
     for entity_type, after in resolved.items():
-        before = chain.subject.metadata[entity_type]
+        before = declared[entity_type]
         for parameter in sorted(before.keys() | after.keys()):
             if before.get(parameter) == after.get(parameter):
                 continue
             setters = [
                 statement.issuer
-                for position, statement in enumerate(chain.statements)
+                for position, statement in enumerate(statements)
                 if parameter in statement.metadata_policy.get(entity_type, {})
                 or (position == 0 and parameter in statement.metadata.get(entity_type, {}))
             ]

@@ -22,7 +22,7 @@ from federation.core.trust_chains import TrustAnchor
 from protocol.constants import ENTITY_STATEMENT_TYPE
 from protocol.errors import FetchError
 from protocol.fetch import FetchConfig, FetchRequest, InMemoryFetcher, Page, failure
-from protocol.jose import SigningKey, generate_private_key, issue_jwt, parse_jwk_set
+from protocol.jose import FEDERATION_ENTITY_KEYS, SigningKey, generate_private_key, issue_jwt, parse_jwk_set
 from protocol.jose.purposes import TRUST_MARK_STATUS_RESPONSE_TYPE
 
 DEFAULT_LIFETIME: Final = 24 * 3600
@@ -133,7 +133,7 @@ class SimulatedFederation:
 
     def anchor(self, entity_id: str) -> TrustAnchor:
         """Return an entity as a trust anchor, its present keys pinned."""
-        return TrustAnchor(entity_id, parse_jwk_set(build_jwks(self.entities[entity_id].keys)))
+        return TrustAnchor(entity_id, parse_jwk_set(build_jwks(self.entities[entity_id].keys), purpose=FEDERATION_ENTITY_KEYS))
 
     def expel(self, superior: str, subject: str) -> None:
         """Let a superior no longer know a subordinate."""

@@ -1,13 +1,18 @@
 """Staff pages. Importing this package registers them on `staff_site`."""
 
 from portal.admin import (
+    banners,
+    canned_reasons,
     change_requests,
     clients,
     federation,
+    members,
+    notices,
     organizations,
+    policy,
     registration_profiles,
     registration_tokens,
-    rules,
+    scopes,
     server,
     software_statements,
     trail,
@@ -15,13 +20,18 @@ from portal.admin import (
 from portal.admin.site import staff_site
 
 __all__ = [
+    "banners",
+    "canned_reasons",
     "change_requests",
     "clients",
     "federation",
+    "members",
+    "notices",
     "organizations",
+    "policy",
     "registration_profiles",
     "registration_tokens",
-    "rules",
+    "scopes",
     "server",
     "software_statements",
     "staff_site",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db import models
@@ -12,10 +13,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from portal.access import source_address, user_agent_family
-from portal.admin.roles import may_act, may_read
+from portal.admin.lists import CsvList
+from portal.admin.roles import may_act, may_read, needed_role
 from registry.actors import Actor, person
 
 Row = tuple[str, Any]
@@ -33,7 +36,7 @@ def staff_actor(request: HttpRequest) -> Actor:
     )
 
 
-class StaffAdmin(admin.ModelAdmin):
+class StaffAdmin(CsvList, admin.ModelAdmin):
     """A list and a page per object, read only. Whatever changes something is a page of its own that calls a service.
 
     Django's action log is not written: the audit trail is what counts, and services write it.
@@ -46,6 +49,11 @@ class StaffAdmin(admin.ModelAdmin):
     show_full_result_count = False
     change_list_template = "admin/staff/change_list.html"
     object_template: ClassVar[str] = "admin/staff/object.html"
+
+    @property
+    def media(self) -> forms.Media:
+        """Return no scripts: Django's are for forms and actions that these pages do not have, and weigh three times the page."""
+        return forms.Media()
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Say whether the person may read this area."""
@@ -71,6 +79,7 @@ class StaffAdmin(admin.ModelAdmin):
         """Return the list, the page of one object, and what a subclass adds."""
         return [
             path("", self.admin_site.admin_view(self.changelist_view), name=self.url_name("changelist")),
+            *self.csv_urls(),
             *self.more_urls(),
             path("<int:pk>/", self.admin_site.admin_view(require_safe(self.object_view)), name=self.url_name("change")),
         ]
@@ -89,7 +98,10 @@ class StaffAdmin(admin.ModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Show the list, with links to what else can be done here."""
-        titles = {"title": self.label, "tools": self.tools(request)}
+        taken = [(_("Download CSV"), f"{self.url_to('csv')}?{request.GET.urlencode()}")] if self.has_csv else []
+        if not self.has_view_permission(request):
+            raise PermissionDenied(needed_role(request.user, self.area))  # type: ignore[arg-type]
+        titles = {"title": self.label, "tools": [*self.tools(request), *taken]}
         return super().changelist_view(request, {**titles, **(extra_context or {})})
 
     def tools(self, request: HttpRequest) -> Sequence[Crumb]:  # noqa: ARG002
@@ -98,13 +110,17 @@ class StaffAdmin(admin.ModelAdmin):
 
     def object_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Show one object."""
-        subject = self.get_subject(request, pk)
-        return self.page(request, self.object_template, str(subject), subject=subject, **self.object_context(request, subject))
+        return self.object_page(request, self.get_subject(request, pk))
+
+    def object_page(self, request: HttpRequest, subject: Any, **more: Any) -> HttpResponse:
+        """Return the page of an object, with what a form on it was answered."""
+        context = {"subject": subject, **self.object_context(request, subject), **more}
+        return self.page(request, self.object_template, str(subject), **context)
 
     def get_subject(self, request: HttpRequest, pk: int) -> Any:
         """Return the object `pk` for somebody who may read it. Raises PermissionDenied or Http404."""
         if not self.has_view_permission(request):
-            raise PermissionDenied("Your role does not open this page.")
+            raise PermissionDenied(needed_role(request.user, self.area))  # type: ignore[arg-type]
         return get_object_or_404(self.get_queryset(request), pk=pk)
 
     def object_context(self, request: HttpRequest, subject: Any) -> dict[str, Any]:  # noqa: ARG002
@@ -127,7 +143,7 @@ class StaffAdmin(admin.ModelAdmin):
     def require_acting(self, request: HttpRequest) -> None:
         """Refuse a page that changes something to those who only read. Raises PermissionDenied."""
         if not self.may_act(request):
-            raise PermissionDenied("Your role may read this and not change it.")
+            raise PermissionDenied(needed_role(request.user, self.area, acting=True))  # type: ignore[arg-type]
 
     def page(self, request: HttpRequest, template: str, title: str, **context: Any) -> TemplateResponse:
         """Return a staff page below this admin's list."""

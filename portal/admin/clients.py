@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods
 
 from portal.admin.base import staff_actor
 from portal.admin.federation.records import federation_context
-from portal.admin.filters import OrganizationFilter
+from portal.admin.filters import Health, Idle, OrganizationFilter
 from portal.admin.organizations import count_live_tokens
 from portal.admin.presentation import events_about, metadata_rows, timeline
 from portal.admin.roles import may_act
@@ -30,8 +30,8 @@ from registry.entitlements import scopes_waiting_for_approval
 from registry.health import describe_access
 from registry.lifecycle import assess_metadata, change_client, set_client_switch
 from registry.lifecycle.switches import SWITCHES
-from registry.models import Client
-from registry.review_checks import check_client
+from registry.models import CannedReason, Client
+from registry.review_checks import CLIENT_CHECKS, check_client, checks_of_client, results_of
 from registry.transitions import CLIENT
 
 STEPS: Final = {
@@ -41,6 +41,7 @@ STEPS: Final = {
         "Every token of the app ends at once, and it gets no new ones until you reinstate it.",
         danger=True,
         done="The app is suspended; every token of it has ended.",
+        canned=CannedReason.Step.SUSPEND,
     ),
     "reinstate": Step(
         "Reinstate the app",
@@ -79,7 +80,8 @@ class ClientAdmin(StepsAdmin):
     transitions = CLIENT
     object_template = "admin/staff/client.html"
     list_display = ("shown_name", "organization", "shown_stage", "shown_state", "shown_use")
-    list_filter = ("state", "stage", "source", "trust", "is_resource_server", OrganizationFilter)
+    list_filter = ("state", "stage", "source", "trust", Health, Idle, "is_resource_server", OrganizationFilter)
+    csv_extra = ("client_id", "source", "trust", "created")
     list_select_related = ("organization",)
     search_fields = (
         "name",
@@ -144,7 +146,7 @@ class ClientAdmin(StepsAdmin):
             "diff": metadata_rows(declared, subject.metadata, because),
             "offered": self.offered(request, subject),
             "switches": self._switches(request, subject),
-            "findings": check_client(subject),
+            "checks": results_of(checks_of_client(subject, CLIENT_CHECKS), check_client(subject)),
             "check": getattr(subject, "failed_check", None),
             "entitlements": subject.entitlements.all(),
             "waiting_scopes": sorted(scopes_waiting_for_approval(subject, now)),

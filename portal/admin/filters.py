@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Final
 
+from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 
-from registry.models import Client
+from registry.models import Client, ClientCheck, ClientKeySet, ClientSecret, Membership
+from registry.orphans import orphaned_organizations
+
+IDLE_AFTER: Final = timedelta(days=90)
+EXPIRING_WITHIN: Final = timedelta(days=30)
+Question = Callable[[datetime], Q]
 
 
 class TextFilter(admin.SimpleListFilter):
@@ -81,3 +89,98 @@ class HasLiveApps(admin.SimpleListFilter):
         if self.value() == "yes":
             return queryset.filter(pk__in=live)
         return queryset.exclude(pk__in=live) if self.value() == "no" else queryset
+
+
+class Facts(admin.SimpleListFilter):
+    """A filter over facts that no column says: `facts` maps a choice to its words and the condition as of now."""
+
+    facts: ClassVar[dict[str, tuple[str, Question]]] = {}
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002
+        """Return the choices."""
+        return [(name, words) for name, (words, _) in self.facts.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
+        """Filter; an unknown choice filters nothing."""
+        known = self.facts.get(self.value() or "")
+        return queryset.filter(known[1](timezone.now())) if known else queryset
+
+
+def _without_second_step(now: datetime) -> Q:  # noqa: ARG001
+    second_step = Authenticator.objects.filter(user=OuterRef("user"), type__in=("totp", "webauthn"))
+    needing = Membership.objects.filter(role__in=(Membership.Role.OWNER, Membership.Role.DEVELOPER), user__is_active=True)
+    return Q(pk__in=needing.filter(~Exists(second_step)).values("organization"))
+
+
+class MfaGaps(Facts):
+    """Organizations with an owner or developer who signs in with one step."""
+
+    title = "two-step sign-in"
+    parameter_name = "mfa"
+    facts = {
+        "gaps": ("An owner or developer is without", _without_second_step),
+        "complete": ("All have it", lambda now: ~_without_second_step(now)),
+    }
+
+
+class Orphaned(Facts):
+    """Organizations that nobody leads."""
+
+    title = "owners"
+    parameter_name = "orphaned"
+    facts = {"yes": ("No owner can sign in", lambda now: Q(pk__in=orphaned_organizations().values("pk")))}
+
+
+class InvitationState(Facts):
+    """What became of invitations."""
+
+    title = "state"
+    parameter_name = "state"
+    facts = {
+        "open": ("Open", lambda now: Q(accepted_at=None, revoked_at=None, expires_at__gt=now)),
+        "expired": ("Expired", lambda now: Q(accepted_at=None, revoked_at=None, expires_at__lte=now)),
+        "accepted": ("Accepted", lambda now: Q(accepted_at__isnull=False)),
+        "revoked": ("Withdrawn", lambda now: Q(revoked_at__isnull=False)),
+    }
+
+
+def _secrets(now: datetime) -> QuerySet[ClientSecret]:
+    return ClientSecret.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now), client=OuterRef("pk"))
+
+
+def _needs_secret() -> Q:
+    return Q(metadata__token_endpoint_auth_method__startswith="client_secret_")
+
+
+def _secret_ends(now: datetime) -> Q:
+    """Return the condition for apps whose last secret ends soon."""
+    lasting = _secrets(now).filter(Q(expires_at=None) | Q(expires_at__gt=now + EXPIRING_WITHIN))
+    return _needs_secret() & Q(Exists(_secrets(now))) & ~Q(Exists(lasting))
+
+
+class Health(Facts):
+    """Apps by what is wrong with them."""
+
+    title = "health"
+    parameter_name = "health"
+    facts = {
+        "rules": ("Breaks today's rules", lambda now: Q(Exists(ClientCheck.objects.filter(client=OuterRef("pk"))))),
+        "keys": ("Keys cannot be fetched", lambda now: Q(pk__in=ClientKeySet.objects.exclude(failure="").values("client"))),
+        "trust": ("Trust stale, in doubt or broken", lambda now: Q(trust__in=("stale", "suspect", "broken"))),
+        "no_secret": ("Has no secret that works", lambda now: _needs_secret() & ~Q(Exists(_secrets(now)))),
+        "expiring": ("Last secret ends within 30 days", _secret_ends),
+    }
+
+
+class Idle(Facts):
+    """Apps that nobody used for long."""
+
+    title = "use"
+    parameter_name = "use"
+    facts = {
+        "idle": (
+            "Not used for 90 days",
+            lambda now: Q(last_used_at__lt=now - IDLE_AFTER) | Q(last_used_at=None, created__lt=now - IDLE_AFTER),
+        ),
+        "used": ("Used within 90 days", lambda now: Q(last_used_at__gte=now - IDLE_AFTER)),
+    }

@@ -6,24 +6,26 @@ from typing import Any, Final
 
 from allauth.mfa.models import Authenticator
 from django.contrib import admin
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.urls import URLPattern, path
 from django.utils import timezone
 
-from authserver.models import AccessToken
-from portal.admin.base import StaffAdmin
+from authserver.live_tokens import count_live_access_tokens
 from portal.admin.drafts import DraftPage
-from portal.admin.filters import CountryFilter, HasLiveApps, OrganizationFilter
-from portal.admin.presentation import events_about, timeline
+from portal.admin.filters import CountryFilter, HasLiveApps, MfaGaps, Orphaned
+from portal.admin.presentation import events_about, plain_rows, timeline
+from portal.admin.review_pages import ReviewPage
 from portal.admin.roles import may_act
 from portal.admin.site import staff_site
-from portal.admin.steps import Step, StepForm, StepsAdmin
+from portal.admin.steps import Step, StepForm
 from portal.templatetags.portal import state_badge
 from registry.actors import Actor
+from registry.homepages import last_homepage_check
 from registry.lifecycle import change_organization, submission_digest
-from registry.models import Client, Invitation, Membership, Organization
-from registry.review_checks import check_organization
+from registry.models import CannedReason, Client, Organization
+from registry.review_checks import ORGANIZATION_CHECKS, changes_since_review, check_organization, results_of
+from registry.reviews import approve_reviewed_organization, needs_override
 from registry.transitions import ORGANIZATION
 
 APPS_SHOWN: Final = 50
@@ -36,6 +38,7 @@ STEPS: Final = {
         "Send back",
         "It goes back to the owners, who can correct and submit it again.",
         done="It was sent back.",
+        canned=CannedReason.Step.REQUEST_CHANGES,
     ),
     "reject": Step(
         "Reject the organization",
@@ -43,6 +46,7 @@ STEPS: Final = {
         "Its apps can no longer get tokens. The owners can reopen it once.",
         danger=True,
         done="The organization is rejected.",
+        canned=CannedReason.Step.REJECT,
     ),
     "suspend": Step(
         "Suspend the organization",
@@ -50,6 +54,7 @@ STEPS: Final = {
         "Every token of its apps ends at once, and no app can get new ones until you reinstate it.",
         danger=True,
         done="The organization is suspended; every token of its apps has ended.",
+        canned=CannedReason.Step.SUSPEND,
     ),
     "reinstate": Step(
         "Reinstate the organization",
@@ -72,7 +77,7 @@ STEPS: Final = {
 
 
 @admin.register(Organization, site=staff_site)
-class OrganizationAdmin(DraftPage, StepsAdmin):
+class OrganizationAdmin(DraftPage, ReviewPage):
     """Organizations: the list, the page on which they are reviewed, and their steps."""
 
     label = "Organizations"
@@ -80,7 +85,8 @@ class OrganizationAdmin(DraftPage, StepsAdmin):
     transitions = ORGANIZATION
     object_template = "admin/staff/organization.html"
     list_display = ("legal_name", "state_shown", "country", "registration_number", "reviewer", "submitted_at")
-    list_filter = ("state", HasLiveApps, CountryFilter)
+    list_filter = ("state", HasLiveApps, MfaGaps, Orphaned, CountryFilter)
+    csv_extra = ("slug", "website", "created_at")
     list_select_related = ("reviewer",)
     search_fields = ("legal_name", "slug", "registration_number", "contacts__email", "memberships__user__email", "clients__client_id")
     search_help_text = "Name, registration number, e-mail address of a member or contact, or client ID"
@@ -92,9 +98,9 @@ class OrganizationAdmin(DraftPage, StepsAdmin):
         return state_badge("in_review" if in_review else subject.state)
 
     def more_urls(self) -> list[URLPattern]:
-        """Add the page that drafts an app."""
+        """Add the page that drafts an app, and the check of the website."""
         draft = path("<int:pk>/draft/", self.admin_site.admin_view(self.draft_view), name=self.url_name("draft"))
-        return [*super().more_urls(), draft]
+        return [*super().more_urls(), draft, self.posted("homepage", self.homepage_view)]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Organization]:
         """Load the reviewer with the organization."""
@@ -105,10 +111,17 @@ class OrganizationAdmin(DraftPage, StepsAdmin):
         return subject
 
     def run_step(self, subject: Organization, name: str, actor: Actor, form: StepForm) -> None:
-        """Make the step; approving carries what the reviewer saw."""
-        digest = form.cleaned_data["digest"] if name == "approve" else None
-        reason = form.cleaned_data["reason"]
-        change_organization(subject, name, actor, now=timezone.now(), reason=reason, digest=digest)
+        """Make the step; approving carries what the reviewer saw, and why it is fine in spite of the checks."""
+        given, now = form.cleaned_data, timezone.now()
+        if name == "approve":
+            override = given.get("override", "")
+            approve_reviewed_organization(subject, actor, digest=given["digest"], now=now, reason=given["reason"], override=override)
+        else:
+            change_organization(subject, name, actor, now=now, reason=given["reason"])
+
+    def must_override(self, subject: Organization) -> bool:
+        """Say whether the automatic checks found something."""
+        return needs_override(check_organization(subject))
 
     def step_context(self, subject: Organization, name: str) -> dict[str, Any]:
         """Return the apps that the step affects, and how many tokens would end."""
@@ -128,52 +141,19 @@ class OrganizationAdmin(DraftPage, StepsAdmin):
             "may_act": self.may_act(request),
             "is_own": any(member.user_id == request.user.pk for member in members),
             "digest": submission_digest(subject),
-            "findings": check_organization(subject),
+            "checks": results_of(ORGANIZATION_CHECKS, check_organization(subject)),
+            "homepage": last_homepage_check(subject),
+            "diff": plain_rows(changes_since_review(subject)),
             "contacts": subject.contacts.all(),
             "members": members,
             "apps": apps.order_by("name")[:APPS_SHOWN],
             "apps_count": apps.count(),
             "events": timeline(events_about(("organization", str(subject.org_id)))),
             "may_set_policy": may_act(request.user, "rules"),  # type: ignore[arg-type]
+            **self.review_context(request, subject),
         }
 
 
 def count_live_tokens(**which: Any) -> int:
     """Return how many access tokens are live now. One query on an index."""
-    live = AccessToken.objects.filter(expires__gt=timezone.now(), credential_generation=F("application__credential_generation"))
-    return live.filter(**which).count()
-
-
-@admin.register(Membership, site=staff_site)
-class MembershipAdmin(StaffAdmin):
-    """Who is in which organization."""
-
-    label = "Members"
-    list_display = ("user", "organization", "role", "created_at")
-    list_filter = (OrganizationFilter, "role")
-    list_select_related = ("user", "organization")
-    search_fields = ("user__email", "user__name", "organization__legal_name", "organization__registration_number")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
-        """Load what the page shows."""
-        return super().get_queryset(request).select_related("user", "organization")
-
-
-@admin.register(Invitation, site=staff_site)
-class InvitationAdmin(StaffAdmin):
-    """Who was invited."""
-
-    label = "Invitations"
-    list_display = ("email", "organization", "role", "created_at", "expires_at", "accepted_at", "revoked_at")
-    list_filter = (OrganizationFilter, "role")
-    list_select_related = ("organization",)
-    search_fields = ("email", "organization__legal_name", "organization__registration_number")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Invitation]:
-        """Load what the page shows, without the digest of the link."""
-        return super().get_queryset(request).select_related("organization", "invited_by").defer("digest")
-
-    def rows(self, subject: Invitation) -> list[tuple[str, Any]]:
-        """Return everything but the digest of the link."""
-        fields = [field for field in self.opts.fields if field.name != "digest"]
-        return [(str(field.verbose_name).capitalize(), self.shown(subject, field)) for field in fields]
+    return count_live_access_tokens(timezone.now(), **which)

@@ -64,6 +64,13 @@ def metadata_rows(before: Mapping[str, Any], after: Mapping[str, Any], because: 
     ]
 
 
+def plain_rows(changes: Mapping[str, list[Any]]) -> list[MemberRow]:
+    """Return what changed of an organization, each as [before, after], as rows of a difference."""
+    return [
+        MemberRow(name, name.replace("_", " ").capitalize(), plain(before), plain(after), True) for name, (before, after) in changes.items()
+    ]
+
+
 def plain(value: Any) -> str:
     """Return a JSON value in words: lists with commas, keys by their identifiers."""
     if value is None or value in ([], ""):
@@ -85,6 +92,9 @@ def _key_words(key: Any) -> str:
 
 
 EVENT_WORDS: Final = {
+    "banner.written": "Banner written",
+    "banner.changed": "Banner changed",
+    "banner.removed": "Banner removed",
     "org.created": "Organization created",
     "org.updated": "Organization changed",
     "org.submitted": "Submitted for review",
@@ -114,6 +124,32 @@ EVENT_WORDS: Final = {
     "change.rejected": "Change rejected",
     "change.withdrawn": "Change withdrawn",
     "change.superseded": "Change superseded by a newer one",
+    "change.commented": "Comment of the partner",
+    "change.answered": "Comment to the partner",
+    "review.noted": "Internal note written",
+    "review.overridden": "Approved in spite of what checks found",
+    "review.homepage_checked": "Website checked",
+    "canned_reason.added": "Words for reviewers added",
+    "canned_reason.changed": "Words for reviewers changed",
+    "member.removed": "Member removed",
+    "member.invitation_revoked": "Invitation withdrawn",
+    "trail.exported": "Audit trail exported",
+    "list.exported": "List exported",
+    "review.delayed": "Review takes longer than two working days",
+    "org.orphaned": "No owner who can sign in is left",
+    "notice.resent": "Notice sent again",
+    "registrations.summarized": "Owners told of registrations",
+    "secret.ending": "Secret ends soon",
+    "secret.expired": "Last secret ended",
+    "certificate.ending": "Certificate of a key ends soon",
+    "certificate.expired": "Certificate of a key ended",
+    "token.ending": "Initial access token ends soon",
+    "token.expired": "Initial access token ended",
+    "keys.unreachable": "Keys could not be fetched for a day",
+    "keys.reachable": "Keys can be fetched again",
+    "trust.ending": "Trust ends soon",
+    "trust.unconfirmed": "Trust in doubt for more than fifteen minutes",
+    "trust.recovered": "Trust confirmed again after a doubt",
     "secret.created": "Secret made",
     "secret.ended": "Secret ended",
     "token.created": "Initial access token made",
@@ -125,6 +161,7 @@ EVENT_WORDS: Final = {
     "registration_profile.changed": "Registration profile changed",
     "registration_profile.deleted": "Registration profile removed",
     "policy.changed": "Registration policy changed",
+    "job.requested": "Job started by hand",
     "trust_anchor.added": "Trust anchor accepted",
     "trust_anchor.disabled": "Trust anchor trusted no more",
     "trust_anchor.enabled": "Trust anchor trusted again",

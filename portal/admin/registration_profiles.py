@@ -13,8 +13,8 @@ from django.shortcuts import redirect
 from dcr.models import RegistrationProfile
 from dcr.profiles import DESCRIPTION_LIMIT, NAME_LIMIT, delete_profile, save_profile
 from portal.admin.base import staff_actor
-from portal.admin.federation.pages import Refused, RuleAdmin, show_refusal
-from portal.admin.rules import PolicyForm
+from portal.admin.policy_forms import PolicyForm
+from portal.admin.rules import Refused, RuleAdmin, show_refusal
 from portal.admin.site import staff_site
 from portal.templatetags.portal import state_badge
 from registry.models import Scope

@@ -19,9 +19,9 @@ from django.views.decorators.http import require_http_methods
 from dcr.initial_access_tokens import NewInitialAccessToken, create_initial_access_token, revoke_initial_access_token
 from dcr.models import InitialAccessToken, RefusedRegistration, RegistrationAccessToken, RegistrationProfile
 from portal.admin.base import Crumb, staff_actor
-from portal.admin.federation.pages import FederationAdmin, OrganizationField
 from portal.admin.filters import OrganizationFilter
 from portal.admin.presentation import events_about, timeline
+from portal.admin.rules import GuardedAdmin, OrganizationField
 from portal.admin.site import staff_site
 from portal.forms.once import run_once
 from portal.forms.tokens import TokenForm
@@ -90,7 +90,7 @@ class RefusedFilter(admin.SimpleListFilter):
 
 
 @admin.register(InitialAccessToken, site=staff_site)
-class InitialAccessTokenAdmin(FederationAdmin):
+class InitialAccessTokenAdmin(GuardedAdmin):
     """Tokens with which software registers apps."""
 
     label = "Initial access tokens"

@@ -13,9 +13,15 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import redirect, resolve_url
 from django.urls import URLPattern, URLResolver, include, path, re_path, reverse
+from django.utils import timezone
 
+from portal.admin.charts import charts_view
+from portal.admin.failed_registrations import failed_registrations_view
+from portal.admin.jobs import jobs_in_trouble, jobs_view, run_job_view
 from portal.admin.queue import queue_counts, queue_view
 from portal.admin.roles import may_read
+from portal.statistics import count_endings
+from registry.models import User
 
 View = Callable[..., HttpResponseBase]
 
@@ -23,8 +29,15 @@ View = Callable[..., HttpResponseBase]
 _GROUPS = (
     ("Partners", ("organization", "client", "changerequest", "initialaccesstoken", "membership", "invitation")),
     ("Federation", ("registrationrequest", "trustanchorrecord", "refusedentity", "organizationrule", "trustmarkrule")),
-    ("Rules", ("policyrecord", "registrationprofile", "scope", "softwarestatementissuer", "statementorganization")),
-    ("Server", ("signingkey", "user", "auditevent")),
+    ("Rules", ("policyrecord", "registrationprofile", "scope", "softwarestatementissuer", "statementorganization", "cannedreason")),
+    ("Server", ("banner", "signingkey", "user", "notice", "auditevent")),
+)
+# Pages that are no list of a model: where their group begins if it is missing, the group, the area, the name of the URL, and the label.
+_PAGES = (
+    (0, "Review", "review", "queue", "Review queue"),
+    (0, "Review", "registrations", "failed_registrations", "Failed registrations"),
+    (0, "Review", "registrations", "charts", "Charts"),
+    (9, "Server", "jobs", "jobs", "Jobs"),
 )
 
 
@@ -73,6 +86,10 @@ class StaffSite(AdminSite):
             path("", self.admin_view(self.index), name="index"),
             path("login/", self.login, name="login"),
             path("queue/", self.admin_view(queue_view), name="queue"),
+            path("failed-registrations/", self.admin_view(failed_registrations_view), name="failed_registrations"),
+            path("charts/", self.admin_view(charts_view), name="charts"),
+            path("jobs/", self.admin_view(jobs_view), name="jobs"),
+            path("jobs/<slug:name>/run/", self.admin_view(run_job_view), name="job_run"),
         ]
         for model_admin in self._registry.values():
             opts = model_admin.opts
@@ -100,24 +117,31 @@ class StaffSite(AdminSite):
             for name, names in _GROUPS
             if (models := [found[one] for one in names if one in found])
         ]
-        if may_read(request.user, "review"):  # type: ignore[arg-type]
-            groups.insert(0, self._review_group(index))
+        user: User = request.user  # type: ignore[assignment]
+        for place, group, area, name, label in _PAGES:
+            if may_read(user, area):
+                self._add_page(groups, place, group, self._page(name, label))
         return groups
 
-    def _review_group(self, index: str) -> dict[str, Any]:
-        queue = {
-            "name": "Review queue",
-            "object_name": "ReviewQueue",
-            "admin_url": reverse("admin:queue", current_app=self.name),
-            "add_url": None,
-            "view_only": True,
-            "perms": {"view": True},
-        }
-        return {"name": "Review", "app_label": "review", "app_url": index, "has_module_perms": True, "models": [queue]}
+    def _page(self, name: str, label: str) -> dict[str, Any]:
+        """Return the entry of a page that is no list of a model."""
+        url = reverse(f"admin:{name}", current_app=self.name)
+        return {"name": label, "object_name": name, "admin_url": url, "add_url": None, "view_only": True, "perms": {"view": True}}
+
+    def _add_page(self, groups: list[Any], place: int, group: str, page: dict[str, Any]) -> None:
+        """Put a page at the end of its group; a group that is missing is made at `place`."""
+        found = next((one for one in groups if one["name"] == group), None)
+        if found is None:
+            index = reverse("admin:index", current_app=self.name)
+            found = {"name": group, "app_label": group.lower(), "app_url": index, "has_module_perms": True, "models": []}
+            groups.insert(place, found)
+        found["models"].append(page)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """Show what waits, and the pages there are."""
-        return super().index(request, {"queue": queue_counts(request.user), **(extra_context or {})})  # type: ignore[arg-type]
+        """Show what waits, which jobs failed, what ends soon, and the pages there are."""
+        user: User = request.user  # type: ignore[assignment]
+        desk = {"queue": queue_counts(user), "troubled_jobs": jobs_in_trouble(user), "endings": count_endings(timezone.now())}
+        return super().index(request, {**desk, **(extra_context or {})})
 
 
 staff_site = StaffSite(name="staff")

@@ -18,17 +18,17 @@ from dcr.software_statements import disable_issuer, enable_issuer, save_issuer
 from dcr.software_statements.issuers import EDITABLE, what_depends_on
 from dcr.software_statements.organizations import link_organization, unlink_organization
 from portal.admin.base import Crumb, staff_actor
-from portal.admin.federation.pages import (
+from portal.admin.federation.trust_anchors import KeysForm
+from portal.admin.presentation import events_about, timeline
+from portal.admin.rules import (
     URL_ATTRIBUTES,
-    FederationAdmin,
+    GuardedAdmin,
     OrganizationField,
     ReasonForm,
     Refused,
+    disable_unless,
     show_refusal,
 )
-from portal.admin.federation.trust_anchors import KeysForm
-from portal.admin.presentation import events_about, timeline
-from portal.admin.rules import disable_unless
 from portal.admin.site import staff_site
 from portal.templatetags.portal import state_badge
 from protocol.constants import SIGNING_ALGORITHMS, URL_LIMIT
@@ -171,7 +171,7 @@ def _initial(subject: SoftwareStatementIssuer) -> dict[str, Any]:
 
 
 @admin.register(SoftwareStatementIssuer, site=staff_site)
-class StatementIssuerAdmin(FederationAdmin):
+class StatementIssuerAdmin(GuardedAdmin):
     """Issuers of software statements: what they may say, and what depends on them."""
 
     label = "Software statements"
@@ -295,7 +295,7 @@ class LinkForm(forms.Form):
 
 
 @admin.register(StatementOrganization, site=staff_site)
-class StatementOrganizationAdmin(FederationAdmin):
+class StatementOrganizationAdmin(GuardedAdmin):
     """Organizations that issuers of software statements mean. A link is made and removed, and never changed."""
 
     label = "Organizations in statements"

@@ -233,7 +233,7 @@ class Story:
         expect(status == 401 and told["error"] == "invalid_token", told)
         owner = Browser(SERVER_NAME="127.0.0.1", raise_request_exception=False)
         self.owner.refresh_from_db()  # who signed in meanwhile has a password
-        owner.force_login(self.owner, backend="allauth.account.auth_backends.AuthenticationBackend")
+        owner.force_login(self.owner, backend="portal.accounts.AuthenticationBackend")
         page = owner.get(reverse("registration_token", args=[self.organization.slug, self.initial_access_token.row.reference]))
         html = page.content.decode()
         for seen in ("2 of 2", told["error_description"], "Oslo branch", "Bergen branch"):

@@ -2,64 +2,60 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 
 from django import forms
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from portal.forms.findings import FindingsForm, lines_of
+from portal.forms.findings import FindingsForm
 from portal.forms.once import OnceForm
 from portal.templatetags.portal import state_badge
+from registry.app_answers import (
+    ANSWER_OF_MEMBER,
+    BROWSER,
+    GROUPS,
+    LINE_ANSWERS,
+    MACHINE,
+    NATIVE,
+    WEB,
+    answers_from,
+    build_document,
+    notes_on_answers,
+)
 from registry.client_metadata.fields import TOKEN_ENDPOINT_AUTH_METHODS
 from registry.findings import Finding
 from registry.models import Client, Scope
 from registry.pasted_keys import PastedKeys, read_pasted_keys
 
-WEB, NATIVE, MACHINE = "web", "native", "machine"
-# What each kind of app registers, in the words of RFC 7591.
-PRESETS: Final[dict[str, dict[str, Any]]] = {
-    MACHINE: {"application_type": "web", "grant_types": ["client_credentials"], "response_types": []},
-    WEB: {"application_type": "web", "grant_types": ["authorization_code", "refresh_token"], "response_types": ["code"]},
-    NATIVE: {"application_type": "native", "grant_types": ["authorization_code", "refresh_token"], "response_types": ["code"]},
-}
-SUGGESTED_METHOD: Final = {MACHINE: "private_key_jwt", WEB: "private_key_jwt", NATIVE: "none"}
-_KINDS: Final = (
-    (MACHINE, _("Machine-to-machine"), _("A server or job that calls APIs as itself. Works at once.")),
-    (WEB, _("Web app"), _("People sign in to it in their browser, and it has a server of its own.")),
-    (NATIVE, _("Native app"), _("People sign in to it on their phone or computer, or it runs in the browser alone; it keeps no secret.")),
+KINDS_OF_APP: Final = (
+    (WEB, _("Web server app"), _("Choose this if people sign in to it in a browser and it has a server of its own, which can keep a key.")),
+    (BROWSER, _("Single-page app"), _("Choose this if it runs in the browser alone, where nothing can be kept secret.")),
+    (NATIVE, _("Native app"), _("Choose this if people install it on a phone or computer, where nothing can be kept secret.")),
+    (MACHINE, _("Machine-to-machine"), _("Choose this if a server or job calls APIs as itself, and nobody signs in.")),
 )
-_METHODS: Final = {
+# The groups of registry.app_answers in words: headings of the settings page, and names of the steps of a new app.
+GROUP_TITLES: Final = {
+    "kind": _("Kind of app"),
+    "basics": _("Basics"),
+    "redirects": _("Redirects"),
+    "authentication": _("Authentication and keys"),
+    "scopes": _("Scopes"),
+}
+METHODS: Final = {
     "private_key_jwt": _("Key pair, private_key_jwt (recommended: nothing secret ever leaves you)"),
     "client_secret_basic": _("Secret in the Authorization header, client_secret_basic"),
     "client_secret_post": _("Secret in the request body, client_secret_post"),
     "none": _("None: public app with PKCE"),
 }
-_ALGORITHMS: Final = {
+ALGORITHMS: Final = {
     "ES256": _("ES256 (recommended)"),
     "RS256": _("RS256 (for old libraries)"),
     "PS256": "PS256",
     "Ed25519": "Ed25519",
 }
 _URL: Final = {"inputmode": "url", "spellcheck": "false"}
-_TEXT_MEMBERS: Final = ("client_name", "client_uri", "logo_uri", "policy_uri", "tos_uri", "jwks_uri")
-_OWN_MEMBERS: Final = frozenset(
-    (
-        *_TEXT_MEMBERS,
-        "application_type",
-        "grant_types",
-        "response_types",
-        "token_endpoint_auth_method",
-        "redirect_uris",
-        "post_logout_redirect_uris",
-        "id_token_signed_response_alg",
-        "scope",
-        "jwks",
-        "contacts",
-    )
-)
 
 
 class AppForm(FindingsForm):
@@ -122,8 +118,8 @@ class AppForm(FindingsForm):
         label=_("Logo"), required=False, widget=forms.TextInput(attrs=_URL), help_text=_("The address of an image. We never fetch it.")
     )
 
-    field_of_member = {"application_type": "kind", "grant_types": "kind", "response_types": "kind"}
-    line_fields = ("redirect_uris", "post_logout_redirect_uris", "contacts")
+    field_of_member = ANSWER_OF_MEMBER
+    line_fields = LINE_ANSWERS
     need_words = {
         "token_endpoint_auth_method": "",
         "id_token_signed_response_alg": "",
@@ -135,15 +131,15 @@ class AppForm(FindingsForm):
         self.registered = client.metadata if client else {}
         self.declared = client.declared_metadata if client else {}
         if client:
-            kwargs["initial"] = initial_values(client.metadata)
+            kwargs["initial"] = answers_from(client.metadata)
         super().__init__(*args, **kwargs)
-        self.fields["kind"].choices = [(name, _choice(label, hint)) for name, label, hint in _KINDS]  # type: ignore[attr-defined]
+        self.fields["kind"].choices = [(name, _choice(label, hint)) for name, label, hint in KINDS_OF_APP]  # type: ignore[attr-defined]
         first = [] if client else [("", _("Recommended for this kind of app"))]
-        methods = [(method, _METHODS[method]) for method in TOKEN_ENDPOINT_AUTH_METHODS]
+        methods = [(method, METHODS[method]) for method in TOKEN_ENDPOINT_AUTH_METHODS]
         self.fields["token_endpoint_auth_method"].choices = [*first, *methods]  # type: ignore[attr-defined]
         algorithm = str(self.registered.get("id_token_signed_response_alg", "ES256"))
-        self.fields["id_token_signed_response_alg"].choices = [*_ALGORITHMS.items()] + (  # type: ignore[attr-defined]
-            [] if algorithm in _ALGORITHMS else [(algorithm, algorithm)]
+        self.fields["id_token_signed_response_alg"].choices = [*ALGORITHMS.items()] + (  # type: ignore[attr-defined]
+            [] if algorithm in ALGORITHMS else [(algorithm, algorithm)]
         )
         held = str(self.registered.get("scope", "")).split()
         offered = [scope for scope in scopes if not scope.is_retired or scope.name in held]
@@ -168,45 +164,26 @@ class AppForm(FindingsForm):
     @property
     def document(self) -> dict[str, Any]:
         """Return the RFC 7591 document; members that this form does not show stay as they were declared."""
-        given = self.cleaned_data
-        document = {name: value for name, value in self.declared.items() if name not in _OWN_MEMBERS}
-        document |= {name: given[name] for name in _TEXT_MEMBERS if given.get(name)}
-        document |= self._kind_members(given.get("kind", MACHINE))
-        method = given.get("token_endpoint_auth_method") or SUGGESTED_METHOD[given.get("kind", MACHINE)]
-        document["token_endpoint_auth_method"] = method
-        if method != "private_key_jwt":
-            document.pop("token_endpoint_auth_signing_alg", None)
-        document["scope"] = " ".join(given.get("scope", ()))
-        for name in self.line_fields:
-            if entries := lines_of(given.get(name, "")):
-                document[name] = entries
-        if given.get("kind") == MACHINE:
-            document.pop("post_logout_redirect_uris", None)
-        elif (algorithm := given.get("id_token_signed_response_alg")) and not self._is_default(algorithm):
-            document["id_token_signed_response_alg"] = algorithm
-        if self.pasted.jwks is not None:
-            document["jwks"] = self.pasted.jwks
-        return document
-
-    def _is_default(self, algorithm: str) -> bool:
-        """Say whether an app that never named its ID token algorithm keeps the one that it has."""
-        name = "id_token_signed_response_alg"
-        return name not in self.declared and self.registered.get(name) == algorithm
-
-    def _kind_members(self, kind: str) -> dict[str, Any]:
-        """Return what the kind registers; an app that stays of its kind keeps what is registered, which may be more."""
-        if self.registered and kind == kind_of(self.registered):
-            return {name: self.registered[name] for name in PRESETS[kind] if name in self.registered}
-        return PRESETS[kind]
+        return build_document(self.cleaned_data, jwks=self.pasted.jwks, registered=self.registered, declared=self.declared)
 
     def show_assessment(self, findings: Iterable[Finding]) -> None:
         """Show the findings about the document, and those about the pasted text instead of its absence."""
         skipped = {"jwks.missing"} if self.keys_refused else set()
-        self.show_findings([*self.pasted.findings, *(finding for finding in findings if finding.code not in skipped)])
+        kept = [finding for finding in findings if finding.code not in skipped]
+        self.show_findings([*self.pasted.findings, *kept, *self._notes()])
+
+    def _notes(self) -> Iterable[Finding]:
+        """Return what was made of the answers of a whole form; those of one step come with its assessment."""
+        return notes_on_answers(self.cleaned_data, self.document) if "kind" in self.cleaned_data else ()
+
+    @property
+    def groups(self) -> list[dict[str, Any]]:
+        """Return the fields by subject, as templates/apps/fields.html shows them."""
+        return [{"name": name, "title": GROUP_TITLES[name], "fields": [self[answer] for answer in names]} for name, names in GROUPS.items()]
 
 
 class NewAppForm(AppForm, OnceForm):
-    """The form of an app that does not exist yet."""
+    """The form of an app that does not exist yet, on one page, for our staff; partners go step by step (portal.forms.app_steps)."""
 
 
 class EditAppForm(AppForm):
@@ -251,28 +228,6 @@ class SecretForm(OnceForm):
         super().__init__(*args, **kwargs)
         if not rotates:
             del self.fields["overlap"]
-
-
-def kind_of(metadata: Mapping[str, Any]) -> str:
-    """Return the kind of app that registered metadata amounts to."""
-    if "authorization_code" not in metadata.get("grant_types", ()):
-        return MACHINE
-    return NATIVE if metadata.get("application_type") == "native" else WEB
-
-
-def initial_values(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of the form for registered metadata."""
-    values = {name: metadata.get(name, "") for name in _TEXT_MEMBERS}
-    return values | {
-        "kind": kind_of(metadata),
-        "token_endpoint_auth_method": metadata.get("token_endpoint_auth_method", ""),
-        "id_token_signed_response_alg": metadata.get("id_token_signed_response_alg", "ES256"),
-        "redirect_uris": "\n".join(metadata.get("redirect_uris", [])),
-        "post_logout_redirect_uris": "\n".join(metadata.get("post_logout_redirect_uris", [])),
-        "contacts": "\n".join(metadata.get("contacts", [])),
-        "scope": str(metadata.get("scope", "")).split(),
-        "jwks": json.dumps(metadata["jwks"], indent=2) if "jwks" in metadata else "",
-    }
 
 
 def _choice(label: Any, hint: Any) -> Any:

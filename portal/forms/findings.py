@@ -9,7 +9,10 @@ from typing import Any, ClassVar, Final
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from registry.app_answers import lines_of, numbered_lines
 from registry.findings import Finding
+
+__all__ = ["FindingsForm", "lines_of", "numbered_lines"]
 
 _POSITION: Final = re.compile(r"\[(\d+)\]")
 
@@ -76,13 +79,3 @@ class FindingsForm(forms.Form):
         else:
             place = f"Key {position + 1}"
         return Finding(finding.code, finding.level, finding.field, f"{place}: {finding.sentence}", finding.hint)
-
-
-def numbered_lines(text: str) -> list[tuple[int, str]]:
-    """Return the lines of a text area that are not empty, trimmed, with their numbers."""
-    return [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-
-
-def lines_of(text: str) -> list[str]:
-    """Return the lines of a text area that are not empty, trimmed."""
-    return [line for _, line in numbered_lines(text)]

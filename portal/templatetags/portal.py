@@ -13,6 +13,8 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from portal.documentation.links import documentation_of
+
 if TYPE_CHECKING:
     from django.forms import BoundField
     from django.utils.functional import _StrPromise
@@ -111,6 +113,12 @@ def level_icon(level: str) -> str:
 def level_word(level: str) -> str:
     """Return the word that stands before a finding."""
     return str(LEVEL_WORDS.get(str(getattr(level, "value", level)), LEVEL_WORDS["note"]))
+
+
+@register.filter
+def documentation(code: object) -> str:
+    """Return the address where a code is explained, or nothing."""
+    return documentation_of(str(code))
 
 
 @register.simple_tag

@@ -7,15 +7,18 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.translation import get_language_from_request, gettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from authserver.consents import withdraw_consent
 from authserver.models import Consent
 from portal.access import actor_for
 from portal.views.common import paginate
+from portal.views.inbox import preference_rows
+from protocol.errors import TransitionRefused
+from registry import languages
 from registry.models import Scope, User
 
 
@@ -52,7 +55,22 @@ def account(request: HttpRequest) -> HttpResponse:
     page = paginate(request, consents)
     known = {scope.name: scope for scope in Scope.objects.filter(name__in={name for consent in page for name in consent.scopes})}
     rows = [{"consent": consent, "scopes": [known[name] for name in consent.scopes if name in known]} for consent in page]
-    return render(request, "account_page/account.html", {"form": form, "page": page, "rows": rows})
+    context = {"form": form, "page": page, "rows": rows, "preferences": preference_rows(user)}
+    return render(request, "account_page/account.html", context)
+
+
+@login_required
+@require_POST
+def choose_language(request: HttpRequest) -> HttpResponse:
+    """Note the language that the person wants to read these pages in."""
+    try:
+        user = languages.choose_language(get_object_or_404(User, pk=request.user.pk), request.POST.get("language", ""))
+    except TransitionRefused as refused:
+        messages.error(request, refused.description)
+    else:
+        with translation.override(user.language or get_language_from_request(request)):
+            messages.success(request, _("Your language is saved."))
+    return redirect("account")
 
 
 @login_required

@@ -1,8 +1,7 @@
-"""One app: whether it works, what it is, its activity, and pausing or closing it."""
+"""One app: whether it works, what it is, and pausing or closing it."""
 
 from __future__ import annotations
 
-import shlex
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,17 +16,22 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from authserver.endpoints import endpoint_url
+from authserver.live_tokens import count_live_access_tokens, count_live_refresh_tokens
 from dcr.answers import registration_client_uri
 from dcr.models import AcceptedStatement
+from federation.models import FederationRecord
 from portal.access import actor_for, get_client
 from portal.forms.organizations import CloseForm
-from portal.views.common import do_and_return, page, paginate
+from portal.snippets.curl import own_token
+from portal.snippets.facts import facts_of
+from portal.views.common import do_and_return, page
 from portal.views.metadata_rows import declared_rows, with_origin
-from portal.views.timeline import entries, events_of_client
+from portal.views.trust import ValueRow, value_rows
+from registry.credentials import live_secrets
 from registry.gate import Fixer
 from registry.health import Access, Cause, describe_access
 from registry.lifecycle import assess_metadata, change_client
-from registry.models import Client, ClientCheck
+from registry.models import ChangeRequest, Client, ClientCheck
 from registry.transitions import CLIENT, OWNER
 
 # The steps a partner takes here: the transition, and what is said when it is done. Closing has a page of its own.
@@ -60,6 +64,7 @@ def app(request: HttpRequest, slug: str, reference: UUID) -> HttpResponse:
         "discovery": settings.ISSUER + reverse("openid-configuration") if "authorization_code" in client.grant_types else "",
         "issuer": settings.ISSUER,
         "rows": with_origin(rows, statement.asserted) if statement else rows,
+        "values": _federation_values(client),
         "statement": statement,
         "registration_client_uri": registration_client_uri(client.client_id) if client.source == Client.Source.DCR else "",
         "remarks": [finding for finding in assessment.findings if finding.level == "warning"],
@@ -69,6 +74,12 @@ def app(request: HttpRequest, slug: str, reference: UUID) -> HttpResponse:
         "may_go_live": client.stage == Client.Stage.TEST and client.state == Client.State.ACTIVE,
     }
     return page(request, "apps/overview.html", client.organization, "apps", context)
+
+
+def _federation_values(client: Client) -> list[ValueRow]:
+    """Return declared, resolved and registered metadata of an app of a federation, empty for any other. One query, for such apps only."""
+    record = FederationRecord.objects.filter(client=client).first() if client.trust != Client.Trust.NONE else None
+    return value_rows(client.declared_metadata, record.resolved_metadata, client.metadata, record.changes) if record else []
 
 
 def statement_of(client: Client) -> AcceptedStatement | None:
@@ -103,26 +114,14 @@ def _cause(client: Client, cause: Cause) -> dict[str, str]:
     elif cause.code == "scope_waiting" and client.stage == Client.Stage.TEST:
         url, link = reverse("app_go_live", args=place), _("Ask for approval")
     fixer = "" if cause.fixer == Fixer.NOBODY else cause.fixer.value
-    return {"sentence": cause.sentence, "fixer": fixer, "url": url, "link": link}
+    return {"code": cause.code, "sentence": cause.sentence, "fixer": fixer, "url": url, "link": link}
 
 
 def token_snippet(client: Client, access: Access) -> str:
     """Return a command that gets a token for the app itself, filled with its own values; empty when it acts for people only."""
     if "client_credentials" not in client.grant_types:
         return ""
-    lines = [f"curl {shlex.quote(endpoint_url('token_endpoint'))}"]
-    method = client.token_endpoint_auth_method
-    if method == "client_secret_basic":
-        lines.append(f'--user {shlex.quote(client.client_id)}:"$CLIENT_SECRET"')
-    lines.append("--data grant_type=client_credentials")
-    if method == "client_secret_post":
-        lines += [f"--data-urlencode {shlex.quote('client_id=' + client.client_id)}", '--data-urlencode client_secret="$CLIENT_SECRET"']
-    if method == "private_key_jwt":
-        lines.append("--data client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
-        lines.append('--data-urlencode client_assertion="$CLIENT_ASSERTION"')
-    if scopes := [name for name in client.scopes if name not in access.waiting_scopes]:
-        lines.append(f"--data-urlencode {shlex.quote('scope=' + ' '.join(scopes))}")
-    return " \\\n  ".join(lines)
+    return own_token(facts_of(client, waiting_scopes=access.waiting_scopes))
 
 
 @login_required
@@ -156,15 +155,16 @@ def app_delete(request: HttpRequest, slug: str, reference: UUID) -> HttpResponse
             done=_("Closed. Every token ended at once, and its client ID is never used again."),
             to=reverse("app", args=[slug, reference]),
         )
-    return page(request, "apps/delete.html", client.organization, "apps", {"client": client, "tab": "overview", "form": form})
+    context = {"client": client, "tab": "overview", "form": form, "ends": what_ends(client)}
+    return page(request, "apps/delete.html", client.organization, "apps", context)
 
 
-@login_required
-@require_GET
-def app_activity(request: HttpRequest, slug: str, reference: UUID) -> HttpResponse:
-    """List everything that happened to the app and its requests."""
-    client = get_client(request, slug, reference)
-    events = paginate(request, events_of_client(client))
-    requests = client.change_requests.order_by("-id")[:10]
-    context = {"client": client, "tab": "activity", "page": events, "events": entries(events), "requests": list(requests)}
-    return page(request, "apps/activity.html", client.organization, "apps", context)
+def what_ends(client: Client) -> dict[str, Any]:
+    """Return what would stop working if `client` was closed now. Four queries."""
+    now = timezone.now()
+    return {
+        "access_tokens": count_live_access_tokens(now, application=client),
+        "refresh_tokens": count_live_refresh_tokens(now, application=client),
+        "secrets": live_secrets(client, now).count(),
+        "open_request": client.change_requests.filter(state=ChangeRequest.State.OPEN).first(),
+    }

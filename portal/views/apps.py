@@ -1,4 +1,4 @@
-"""Apps: list, register, change, and what the server makes of a form while it is filled in."""
+"""Apps: change one, and what the server makes of a form while it is filled in."""
 
 from __future__ import annotations
 
@@ -7,79 +7,27 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
 from dcr.answers import registration_client_uri
-from portal.access import EDITORS, actor_for, get_client, get_organization
-from portal.forms.apps import AppForm, EditAppForm, NewAppForm
-from portal.forms.once import run_once
+from portal.access import EDITORS, actor_for, get_app_draft, get_client, get_organization
+from portal.forms.app_steps import StepForm
+from portal.forms.apps import AppForm, EditAppForm
 from portal.views.app_pages import statement_of
-from portal.views.common import page, paginate, refusals_denied
+from portal.views.common import page, refusals_denied
 from portal.views.metadata_rows import declared_rows, with_origin
 from protocol.errors import MetadataRefused, TransitionRefused
-from registry.lifecycle import Assessment, Update, assess_metadata, register_client, update_client
+from registry.app_answers import groups_of
+from registry.app_drafts import assess_answers
+from registry.lifecycle import Assessment, Update, assess_metadata, update_client
 from registry.models import Client, Organization
 from registry.scopes import scopes_offered_to
-
-
-@login_required
-@require_GET
-def apps(request: HttpRequest, slug: str) -> HttpResponse:
-    """List the apps of the organization."""
-    organization = get_organization(request, slug)
-    wanted = {name: request.GET.get(name, "") for name in ("q", "stage", "state")}
-    context = {
-        "page": paginate(request, _filtered(organization, wanted)),
-        "wanted": wanted,
-        "filtered": any(wanted.values()),
-        "stages": Client.Stage.choices,
-        "states": Client.State.choices,
-    }
-    return page(request, "apps/list.html", organization, "apps", context)
-
-
-def _filtered(organization: Organization, wanted: dict[str, str]) -> QuerySet[Client]:
-    """Return the apps that match the filters; closed ones only when they are asked for."""
-    rows = organization.clients.all()
-    if text := wanted["q"].replace("\0", "")[:200]:
-        rows = rows.filter(Q(name__icontains=text) | Q(client_id__icontains=text))
-    if wanted["stage"] in Client.Stage.values:
-        rows = rows.filter(stage=wanted["stage"])
-    if wanted["state"] in Client.State.values:
-        return rows.filter(state=wanted["state"])
-    return rows.exclude(state=Client.State.CLOSED)
-
-
-@sensitive_post_parameters("jwks")
-@login_required
-@require_http_methods(["GET", "HEAD", "POST"])
-def app_new(request: HttpRequest, slug: str) -> HttpResponse:
-    """Register a test app from the form."""
-    organization = get_organization(request, slug, *EDITORS)
-    form = NewAppForm(request.POST if request.method == "POST" else None, scopes=scopes_offered_to(organization))
-    if form.is_bound and form.is_valid() and not _refused_before(form, organization, Client.Stage.TEST):
-        try:
-            with refusals_denied():
-                address = run_once(request, form, lambda: _register(request, organization, form), otherwise=reverse("apps", args=[slug]))
-            return redirect(address)
-        except (MetadataRefused, TransitionRefused) as refused:
-            _show_refusal(form, refused)
-    form.check_url = f"{reverse('app_check', args=[slug])}?"
-    context = {"form": form}
-    return page(request, "apps/new.html", organization, "apps", context)
-
-
-def _register(request: HttpRequest, organization: Organization, form: NewAppForm) -> str:
-    client = register_client(actor_for(request), organization, form.document, now=timezone.now())
-    messages.success(request, _("Registered. It is a test app, for members of your organization."))
-    return reverse("app", args=[organization.slug, client.reference])
 
 
 def _refused_before(form: AppForm, organization: Organization, stage: str) -> bool:
@@ -108,16 +56,34 @@ def _show_refusal(form: AppForm, refused: MetadataRefused | TransitionRefused) -
 def app_check(request: HttpRequest, slug: str) -> HttpResponse:
     """Return the findings about one field of the form as it is filled in; writes nothing."""
     organization = get_organization(request, slug, *EDITORS)
-    client = get_client(request, slug, _reference(request.GET["app"])) if "app" in request.GET else None
-    form = AppForm(request.POST, scopes=scopes_offered_to(organization), client=client)
     name = request.GET.get("field", "")
+    form = _draft_checked(request, slug, name) if "draft" in request.GET else _app_checked(request, organization, slug)
     if name not in form.fields:
         raise Http404
+    return render(request, "components/findings.html", {"findings": form.fields[name].findings})  # type: ignore[attr-defined]
+
+
+def _app_checked(request: HttpRequest, organization: Organization, slug: str) -> AppForm:
+    """Return the form of an app as it was sent, with its findings."""
+    client = get_client(request, slug, _reference(request.GET["app"])) if "app" in request.GET else None
+    form = AppForm(request.POST, scopes=scopes_offered_to(organization), client=client)
     form.is_valid()
     if not form.errors:
-        stage = client.stage if client else Client.Stage.TEST
-        form.show_assessment(_assess(form, organization, stage).findings)
-    return render(request, "components/findings.html", {"findings": form.fields[name].findings})  # type: ignore[attr-defined]
+        form.show_assessment(_assess(form, organization, client.stage if client else Client.Stage.TEST).findings)
+    return form
+
+
+def _draft_checked(request: HttpRequest, slug: str, name: str) -> StepForm:
+    """Return the step of a draft that asks for `name`, as it was sent, with findings that know the other answers."""
+    draft = get_app_draft(request, slug, _reference(request.GET["draft"]))
+    groups = groups_of(draft.answers.get("kind", ""))
+    step = next((step for step, names in groups.items() if name in names), None)
+    if step is None:
+        raise Http404
+    form = StepForm(request.POST, draft=draft, step=step, scopes=scopes_offered_to(draft.organization))
+    form.is_valid()
+    form.show_assessment(assess_answers(draft.organization, {**draft.answers, **form.answers}, now=timezone.now()).findings)
+    return form
 
 
 def _reference(text: str) -> UUID:

@@ -70,32 +70,32 @@ class Picture:
     description: str
 
 
-def draw_chain(report: TrustReport) -> list[Picture]:
-    """Return the drawing for narrow pages, and for a short chain another for wide ones."""
+def draw_chain(report: TrustReport, *, of_app: bool = True) -> list[Picture]:
+    """Return the drawing for narrow pages, and for a short chain another for wide ones; `of_app` says that it begins at an app of here."""
     if not report.hops:
         return []
-    pictures = [_draw(report, abreast=False)]
+    pictures = [_draw(report, abreast=False, of_app=of_app)]
     if len(report.hops) <= _MOST_ABREAST:
-        pictures.append(_draw(report, abreast=True))
+        pictures.append(_draw(report, abreast=True, of_app=of_app))
     return pictures
 
 
-def _draw(report: TrustReport, *, abreast: bool) -> Picture:
+def _draw(report: TrustReport, *, abreast: bool, of_app: bool) -> Picture:
     count = len(report.hops)
     width = min(_WIDEST, (_ROW_WIDTH - _GAP * (count - 1)) // count) if abreast else _COLUMN_WIDTH
     step = (width + _GAP, 0) if abreast else (0, _HEIGHT + _GAP)
-    boxes = tuple(_box(hop, number, step, width, report) for number, hop in enumerate(report.hops, 1))
+    boxes = tuple(_box(hop, number, step, width, report, of_app=of_app) for number, hop in enumerate(report.hops, 1))
     lines = tuple(_line(box, step, report) for box in boxes[:-1])
     last = boxes[-1]
     kind = "wide" if abreast else ""
     # One pixel more on every side, so that no border is cut off.
-    return Picture(kind, last.x + last.width + 1, last.y + last.height + 1, boxes, lines, _describe(report))
+    return Picture(kind, last.x + last.width + 1, last.y + last.height + 1, boxes, lines, _describe(report, of_app=of_app))
 
 
-def _box(hop: Hop, number: int, step: tuple[int, int], width: int, report: TrustReport) -> Box:
+def _box(hop: Hop, number: int, step: tuple[int, int], width: int, report: TrustReport, *, of_app: bool) -> Box:
     x, y = (1 + distance * (number - 1) for distance in step)
     name = hop.entity.removeprefix("https://")
-    return Box(number, x, y, width, _HEIGHT, role_of(hop.place), hop.entity, _wrapped(name, width), _tone(hop, report))
+    return Box(number, x, y, width, _HEIGHT, role_of(hop.place, of_app=of_app), hop.entity, _wrapped(name, width), _tone(hop, report))
 
 
 def _tone(hop: Hop, report: TrustReport) -> str:
@@ -134,15 +134,18 @@ def _wrapped(name: str, width: int) -> tuple[str, str]:
     return first, rest if len(rest) <= room else rest[: room - 1] + "…"
 
 
-def role_of(place: Place) -> str:
+def role_of(place: Place, *, of_app: bool = True) -> str:
     """Return what an entity is in the chain."""
     return {
-        Place.SUBJECT: _("This app"),
+        Place.SUBJECT: _("This app") if of_app else _("This entity"),
         Place.INTERMEDIATE: _("Intermediate"),
         Place.ANCHOR: _("Trust anchor"),
     }[place]
 
 
-def _describe(report: TrustReport) -> str:
+def _describe(report: TrustReport, *, of_app: bool) -> str:
     names = ", ".join(hop.entity for hop in report.hops)
-    return _("From the app to the trust anchor: %(names)s. The list below says the same.") % {"names": names}
+    words = _("From the app to the trust anchor: %(names)s. The list below says the same.")
+    if not of_app:
+        words = _("From the entity up: %(names)s. The list below says the same.")
+    return words % {"names": names}

@@ -13,10 +13,11 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
-from portal.access import actor_for, get_change_request, get_client, has_role, needed_role
+from portal.access import EDITORS, actor_for, get_change_request, get_client, has_role, needed_role
 from portal.forms.apps import GoLiveForm
+from portal.forms.comments import CommentForm
 from portal.forms.once import run_once
 from portal.views.common import do_and_return, page, refusals_denied
 from portal.views.metadata_rows import all_rows, changed_rows
@@ -26,6 +27,7 @@ from registry.health import describe_access
 from registry.lifecycle import assess_metadata, decide_change, request_go_live
 from registry.lifecycle.assessment import Assessment
 from registry.models import ChangeRequest, Client, Organization
+from registry.review_comments import add_comment, may_comment, thread_for_partner
 from registry.sensitivity import reasons_for_review
 from registry.transitions import OWNER
 
@@ -126,10 +128,33 @@ def app_change(request: HttpRequest, slug: str, reference: UUID, change: UUID) -
             done=_("Withdrawn. The app stays as it is."),
             to=reverse("app_change", args=[slug, reference, change]),
         )
-    return page(request, "apps/change.html", row.client.organization, "apps", _change_context(row))
+    return page(request, "apps/change.html", row.client.organization, "apps", _change_context(request, row))
 
 
-def _change_context(row: ChangeRequest) -> dict[str, Any]:
+@login_required
+@require_POST
+def app_change_comment(request: HttpRequest, slug: str, reference: UUID, change: UUID) -> HttpResponse:
+    """Write to the reviewer about a request."""
+    row = get_change_request(request, slug, reference, change)
+    if not has_role(request, *EDITORS):
+        raise PermissionDenied(needed_role(request.membership, *EDITORS))  # type: ignore[attr-defined]
+    form, url = CommentForm(request.POST), reverse("app_change", args=[slug, reference, change]) + "#comments"
+
+    def write() -> str:
+        add_comment(row, actor_for(request), form.cleaned_data["text"], now=timezone.now())
+        messages.success(request, _("The reviewer can read it now."))
+        return url
+
+    if form.is_valid():
+        try:
+            with refusals_denied():
+                return redirect(run_once(request, form, write, otherwise=url))
+        except TransitionRefused as refused:
+            form.add_error("text", refused.description)
+    return page(request, "apps/change.html", row.client.organization, "apps", _change_context(request, row, form))
+
+
+def _change_context(request: HttpRequest, row: ChangeRequest, form: CommentForm | None = None) -> dict[str, Any]:
     compares = row.state in (ChangeRequest.State.OPEN, ChangeRequest.State.SENT_BACK) and row.kind == ChangeRequest.Kind.CHANGE
     current = row.client.metadata
     return {
@@ -140,4 +165,20 @@ def _change_context(row: ChangeRequest) -> dict[str, Any]:
         "compares": compares,
         "reasons": reasons_for_review(current, row.metadata) if compares else (),
         "is_open": row.state == ChangeRequest.State.OPEN,
+        "thread": thread_for_partner(row),
+        "form": form or CommentForm(),
+        "may_comment": may_comment(row, actor_for(request)),
+        **_checks_of(row),
     }
+
+
+def _checks_of(row: ChangeRequest) -> dict[str, Any]:
+    """Return the checklist of going live and what the rules say of the content, while something can be done about it."""
+    if row.state not in (ChangeRequest.State.OPEN, ChangeRequest.State.SENT_BACK):
+        return {}
+    client = row.client
+    assessment = assess_metadata(
+        row.metadata, client.organization, stage=Client.Stage.LIVE, now=timezone.now(), restrictions=client.restrictions
+    )
+    items = _checklist(client, assessment) if row.kind == ChangeRequest.Kind.GO_LIVE else []
+    return {"items": items, "findings": [finding for finding in assessment.findings if finding.level != "note"]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ def page(
     return render(request, template, {"organization": organization, "nav": nav, **permissions(request), **context}, status=status)
 
 
-def paginate(request: HttpRequest, rows: QuerySet[Any]) -> Page:
+def paginate(request: HttpRequest, rows: QuerySet[Any] | Sequence[Any]) -> Page:
     """Return the page of `rows` that the address asks for, or the nearest there is."""
     return Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
 

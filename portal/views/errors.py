@@ -48,4 +48,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noq
 
 def protocol_error(request: HttpRequest, error: ProtocolError) -> HttpResponse:
     """Answer an error raised on a page with its public sentence."""
-    return render(request, "errors/protocol_error.html", {"error": error}, status=error.status)
+    response = render(request, "errors/protocol_error.html", {"error": error}, status=error.status)
+    if error.retry_after is not None:
+        response["Retry-After"] = str(error.retry_after)
+    return response

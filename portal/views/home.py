@@ -2,53 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
 from django.shortcuts import render
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext_lazy as _
 
+from portal.registration_ways import WAYS
+
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
     from django.utils.functional import _StrPromise
 
 
-@dataclass(frozen=True)
-class RegistrationWay:
-    """One way to register an app."""
-
-    name: str
-    title: _StrPromise
-    choose_if: _StrPromise
-    how: _StrPromise
-    icon: str
-
-
-WAYS = (
-    RegistrationWay(
-        "manual",
-        _("By hand"),
-        _("Choose this if you have a few apps and a person who looks after them."),
-        _("Fill in a form here. A test app works at once; you ask for approval when it is ready to go live."),
-        "pencil",
-    ),
-    RegistrationWay(
-        "dcr",
-        _("Dynamic registration"),
-        _("Choose this if your software registers itself, once per installation or per customer."),
-        _("Your software sends its metadata to the registration endpoint with a token you made here (RFC 7591)."),
-        "code",
-    ),
-    RegistrationWay(
-        "federation",
-        _("OpenID Federation"),
-        _("Choose this if your organization is in a federation this server trusts."),
-        _("You publish one signed document. This server reads it and checks the chain up to a trust anchor."),
-        "chain",
-    ),
-)
+# The page of the documentation that says how, by way.
+_GUIDES: Final = {"manual": "by-hand", "dcr": "dynamic", "federation": "federation"}
 
 
 def server_facts() -> list[tuple[_StrPromise, str]]:
@@ -72,4 +41,6 @@ def address(name: str) -> str:
 
 def home(request: HttpRequest) -> HttpResponse:
     """Say what this server is, how to register, and where its endpoints are."""
-    return render(request, "home.html", {"ways": WAYS, "facts": server_facts()})
+    return render(
+        request, "home.html", {"ways": [(way, reverse("docs_page", args=[_GUIDES[way.name]])) for way in WAYS], "facts": server_facts()}
+    )

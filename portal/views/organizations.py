@@ -20,6 +20,7 @@ from portal.forms.once import run_once
 from portal.forms.organizations import CloseForm, NewOrganizationForm, OrganizationDetailsForm, ProfileForm
 from portal.views.attention import find_everything
 from portal.views.common import do_and_return, page, refusals_denied
+from portal.views.timeline import entries, review_events_of_organization
 from protocol.errors import MetadataRefused, TransitionRefused
 from registry.lifecycle import change_organization, create_organization, update_organization
 from registry.lifecycle.organizations import missing_for_submission
@@ -34,6 +35,7 @@ STEPS: Final = {
     "reopen": gettext_lazy("Reopened as a draft. You can submit it once more."),
     "close": gettext_lazy("Closed. Its apps get no tokens any more."),
 }
+HISTORY_SHOWN: Final = 20
 # Which field a refusal of the service is about.
 _FIELD_OF_REASON: Final = {"duplicate": "registration_number", "identity": "legal_name"}
 
@@ -106,6 +108,7 @@ def organization_profile(request: HttpRequest, slug: str) -> HttpResponse:
         "remarks": [] if form.is_bound else read.findings,
         "missing": missing_for_submission(organization),
         "may_submit": organization.state in ORGANIZATION["submit"].sources,
+        "history": entries(review_events_of_organization(organization)[:HISTORY_SHOWN]),
     }
     return page(request, "organizations/profile.html", organization, "organization", context)
 

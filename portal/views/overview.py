@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from datetime import datetime, timedelta
 from typing import Any, Final
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.db.models import Count, Q
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET
 
 from dcr.token_attention import TokenAttention
@@ -20,38 +24,60 @@ from portal.views.timeline import entries, events_of_organization
 from registry.attention import Attention
 from registry.lifecycle.organizations import missing_for_submission
 from registry.models import Client, Organization
+from registry.review_times import is_delayed, median_review_time
+from registry.transitions import OWNER
 
 _LATEST: Final = 10
+# Where something can be done about what is wrong with an app, when it is not its first page.
+_PAGES: Final = {
+    **dict.fromkeys(("secret_ending", "keys_unreachable"), "app_credentials"),
+    **dict.fromkeys(("trust_broken", "trust_suspect", "trust_stale", "trust_ending"), "app_trust"),
+}
+_SOURCES: Final = (
+    (Client.Source.MANUAL, gettext_lazy("By hand")),
+    (Client.Source.DCR, gettext_lazy("By dynamic registration")),
+    (Client.Source.FEDERATION_AUTOMATIC, gettext_lazy("By a federation, automatic")),
+    (Client.Source.FEDERATION_EXPLICIT, gettext_lazy("By a federation, explicit")),
+)
 
 
 @login_required
 @require_GET
 def organization_overview(request: HttpRequest, slug: str) -> HttpResponse:
     """Say where the organization stands, what needs attention and what to do next."""
-    organization = get_organization(request, slug)
+    organization, now = get_organization(request, slug), timezone.now()
     counts = _counts(organization)
+    waits = organization.state == Organization.State.PENDING
     context = {
-        "attention": [{"item": item, "url": _where(item)} for item in find_everything([organization], timezone.now())],
+        "attention": [{"item": item, "url": _where(item)} for item in find_everything([organization], now)],
         "checklist": _checklist(organization, counts),
         "counts": counts,
+        "sources": [(word, source, counts[source]) for source, word in _SOURCES],
         "events": entries(events_of_organization(organization)[:_LATEST]),
         "missing": missing_for_submission(organization) if organization.state in ("draft", "changes_requested") else [],
+        "review_time": _review_time(now) if waits else None,
+        "is_delayed": waits and organization.submitted_at is not None and is_delayed(organization.submitted_at, now),
+        "staff_address": settings.DEFAULT_FROM_EMAIL,
     }
     return page(request, "organizations/overview.html", organization, "overview", context)
 
 
+def _review_time(now: datetime) -> timedelta | None:
+    """Return how long reviews take, None when nothing is known that a person could rely on. Two queries."""
+    time = median_review_time(now)
+    return time if time is not None and time >= timedelta(minutes=1) else None
+
+
 def _counts(organization: Organization) -> dict[str, int]:
-    """Return what the page counts. One query."""
-    open_apps = ~Q(clients__state=Client.State.CLOSED) & Q(clients__isnull=False)
-    rows = Organization.objects.filter(pk=organization.pk)
-    return rows.aggregate(
-        apps=Count("clients", filter=open_apps, distinct=True),
-        test=Count("clients", filter=open_apps & Q(clients__stage=Client.Stage.TEST), distinct=True),
-        live=Count("clients", filter=open_apps & Q(clients__stage=Client.Stage.LIVE), distinct=True),
-        suspended=Count("clients", filter=Q(clients__state=Client.State.SUSPENDED), distinct=True),
-        used=Count("clients", filter=Q(clients__last_used_at__isnull=False), distinct=True),
-        owners=Count("memberships", filter=Q(memberships__role="owner"), distinct=True),
-    )
+    """Return what the page counts. Two queries."""
+    counts = Counter({"owners": organization.memberships.filter(role=OWNER).count()})
+    rows = organization.clients.order_by().values_list("source", "stage", "state")
+    for source, stage, state, found, used in rows.annotate(found=Count("pk"), used=Count("last_used_at")):
+        counts["used"] += used
+        if state != Client.State.CLOSED:
+            for name in ("apps", source, stage, state):
+                counts[name] += found
+    return counts
 
 
 def _checklist(organization: Organization, counts: dict[str, int]) -> list[dict[str, Any]]:
@@ -82,7 +108,13 @@ def _checklist(organization: Organization, counts: dict[str, int]) -> list[dict[
             link=_("Invite a colleague"),
             text=_("So that nobody is locked out when someone leaves."),
         ),
-        _item(_("Register a test app"), done=counts["apps"] > 0, url=reverse("app_new", args=[slug]), link=_("Register an app")),
+        _item(
+            _("Register a test app"),
+            done=counts["apps"] > 0,
+            url=reverse("app_new", args=[slug]),
+            link=_("Register an app"),
+            text=_("It works at once, for members of your organization."),
+        ),
         _item(
             _("Get a first token"),
             done=counts["used"] > 0,
@@ -110,12 +142,10 @@ def _where(item: Attention) -> str:
     if isinstance(item, TokenAttention):
         return reverse("registration_token", args=[slug, item.token.reference])
     if item.client is None:
-        return reverse("organization_profile", args=[slug])
-    if item.code == "secret_ending":
-        return reverse("app_credentials", args=[slug, item.client.reference])
+        return reverse("app_new" if item.draft else "organization_profile", args=[slug])
     if item.change_request is not None:
         return reverse("app_change", args=[slug, item.client.reference, item.change_request.reference])
-    return reverse("app", args=[slug, item.client.reference])
+    return reverse(_PAGES.get(item.code, "app"), args=[slug, item.client.reference])
 
 
 @login_required

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 from registry.audit import done_by_staff
 from registry.models import AuditEvent, Client, Organization
 from registry.models.audit import ActorKind
+from registry.transitions import ORGANIZATION
 
 # Event, sentence, tone. A test holds this table against the transitions.
 _SENTENCES: Final = {
@@ -45,6 +46,22 @@ _SENTENCES: Final = {
     "change.rejected": (gettext_lazy("Request rejected"), "red"),
     "change.withdrawn": (gettext_lazy("Request withdrawn"), ""),
     "change.superseded": (gettext_lazy("Request replaced by a newer one"), ""),
+    "change.commented": (gettext_lazy("Comment on a request"), ""),
+    "change.answered": (gettext_lazy("The reviewer wrote about a request"), "blue"),
+    "review.delayed": (gettext_lazy("A review takes longer than two working days; our staff was reminded"), "amber"),
+    "org.orphaned": (gettext_lazy("Nobody leads the organization any more; our staff was told"), "red"),
+    "registrations.summarized": (gettext_lazy("Apps registered themselves"), ""),
+    "secret.ending": (gettext_lazy("Secret ends soon"), "amber"),
+    "secret.expired": (gettext_lazy("The last secret ended"), "red"),
+    "certificate.ending": (gettext_lazy("Certificate of a key ends soon"), "amber"),
+    "certificate.expired": (gettext_lazy("Certificate of a key ended"), "red"),
+    "token.ending": (gettext_lazy("Registration token ends soon"), "amber"),
+    "token.expired": (gettext_lazy("Registration token ended"), "amber"),
+    "keys.unreachable": (gettext_lazy("Keys could not be fetched for a day"), "red"),
+    "keys.reachable": (gettext_lazy("Keys can be fetched again"), "green"),
+    "trust.ending": (gettext_lazy("Trust ends soon"), "amber"),
+    "trust.unconfirmed": (gettext_lazy("Trust in doubt for more than fifteen minutes"), "red"),
+    "trust.recovered": (gettext_lazy("Trust confirmed again after a doubt"), "green"),
     "secret.created": (gettext_lazy("Secret made"), "green"),
     "secret.ended": (gettext_lazy("Secret ended"), "amber"),
     "token.created": (gettext_lazy("Registration token made"), "green"),
@@ -87,6 +104,13 @@ class Entry:
 def events_of_organization(organization: Organization) -> QuerySet[AuditEvent]:
     """Return every event of the organization, newest first."""
     return AuditEvent.objects.filter(organization=organization)
+
+
+def review_events_of_organization(organization: Organization) -> QuerySet[AuditEvent]:
+    """Return what was asked and decided about the organization itself, newest first."""
+    names = [step.event for step in ORGANIZATION.values()]
+    about = {"object_type": _ORGANIZATION, "object_id": str(organization.org_id)}
+    return AuditEvent.objects.filter(organization=organization, event__in=names, **about)
 
 
 def events_of_client(client: Client) -> QuerySet[AuditEvent]:

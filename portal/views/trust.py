@@ -66,7 +66,7 @@ def app_trust(request: HttpRequest, slug: str, reference: UUID) -> HttpResponse:
         "hops": [{"hop": hop, "role": role_of(hop.place), "is_own": hop.about == hop.entity} for hop in report.hops],
         "steps": [{"title": f"{step.number}. {step.title}", "state": _STEP_STATES[step.status]} for step in report.steps],
         "rows": value_rows(client.declared_metadata, record.resolved_metadata, client.metadata, record.changes),
-        "marks": [{**mark, "ends": _mark_end(mark)} for mark in record.trust_marks],
+        "marks": mark_rows(record.trust_marks),
         "events": entries(trust_events_of_client(client)[:_EVENTS_SHOWN]),
         "may_check": client.state != Client.State.CLOSED,
         "is_due": report.next_check_at is not None and report.next_check_at <= timezone.now(),
@@ -92,7 +92,7 @@ def _status(report: TrustReport, record: FederationRecord) -> dict[str, Any]:
     """Return the answer for templates/components/status.html."""
     causes = []
     if report.failure is not None:
-        causes.append({"sentence": report.failure.sentence, "fixer": report.failure.fixer})
+        causes.append({"code": f"step-{report.failure.step}", "sentence": report.failure.sentence, "fixer": report.failure.fixer})
     elif report.standing in (Standing.EXPIRING, Standing.EXPIRED) and (sentence := _end_sentence(report, record)):
         causes.append({"sentence": sentence, "fixer": ""})
     elif report.standing in (Standing.SUSPECT, Standing.BROKEN):
@@ -123,6 +123,11 @@ def _end_sentence(report: TrustReport, record: FederationRecord) -> str:
         return _("The entity configuration of the app ends first; no newer one was published.")
     words = _("The statement of %(issuer)s about %(subject)s ends first; no newer one was given out.")
     return words % {"issuer": hop.entity, "subject": hop.about}
+
+
+def mark_rows(marks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what is known of trust marks, with their ends as times, as templates/components/trust_marks.html wants it."""
+    return [{**mark, "ends": _mark_end(mark)} for mark in marks]
 
 
 def _mark_end(mark: Mapping[str, Any]) -> Any:

@@ -22,6 +22,7 @@ class FetchPurpose(Enum):
     SECTOR_IDENTIFIER = "sector_identifier"
     TRUST_MARK_STATUS = "trust_mark_status"
     ENTITY_CLAIM = "entity_claim"
+    HOMEPAGE = "homepage"  # whether it answers, for a reviewer; nothing of it is used
 
 
 # Media types in order of preference and the largest body in bytes (threats F12; OpenID Federation 1.0, 15; RFC 7517, 8.5).
@@ -33,6 +34,7 @@ _STANDARD: Final[dict[FetchPurpose, tuple[tuple[str, ...], int]]] = {
     FetchPurpose.SECTOR_IDENTIFIER: (("application/json",), 64 * 1024),
     FetchPurpose.TRUST_MARK_STATUS: (("application/trust-mark-status-response+jwt",), 64 * 1024),
     FetchPurpose.ENTITY_CLAIM: (("text/plain",), 1024),
+    FetchPurpose.HOMEPAGE: (("text/html", "application/xhtml+xml"), 256 * 1024),
 }
 
 

@@ -12,7 +12,7 @@ from protocol.jose.claims import (
     numeric_date,
     validate_times,
 )
-from protocol.jose.compact import UnverifiedJwt, parse_unverified
+from protocol.jose.compact import UnverifiedJwt, forget_headers, parse_unverified
 from protocol.jose.keys import (
     CLIENT_KEYS,
     FEDERATION_ENTITY_KEYS,
@@ -20,12 +20,14 @@ from protocol.jose.keys import (
     KeySet,
     KeySetPurpose,
     PublicKey,
+    certificate_ends,
     parse_jwk_set,
     review_jwk_set,
 )
 from protocol.jose.memory import forget_key_sets, parse_jwk_set_once
+from protocol.jose.pem import PemKeys, parse_public_pem
 from protocol.jose.signing import SigningKey, generate_private_key, issue_jwt, parse_private_jwk, parse_private_key_pem
-from protocol.jose.verifier import VerificationBudget, VerifiedJwt, Verifier, validate_unverified, verify_jwt
+from protocol.jose.verifier import VerificationBudget, VerifiedJwt, Verifier, check_signature, validate_unverified, verify_jwt
 
 __all__ = [
     "CLIENT_KEYS",
@@ -34,6 +36,7 @@ __all__ = [
     "KeyFinding",
     "KeySet",
     "KeySetPurpose",
+    "PemKeys",
     "PublicKey",
     "SigningKey",
     "UnverifiedJwt",
@@ -43,6 +46,9 @@ __all__ = [
     "audience_contains",
     "audience_contains_only",
     "audience_is_exactly",
+    "certificate_ends",
+    "check_signature",
+    "forget_headers",
     "forget_key_sets",
     "generate_private_key",
     "issue_jwt",
@@ -51,6 +57,7 @@ __all__ = [
     "parse_jwk_set_once",
     "parse_private_jwk",
     "parse_private_key_pem",
+    "parse_public_pem",
     "parse_unverified",
     "review_jwk_set",
     "validate_times",

@@ -8,16 +8,25 @@ from typing import Final
 
 ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _PADDING: Final = (b"", b"", b"==", b"=")
-# The last character of a shorter group may only be one whose unused bits are zero.
-_LAST_OF_GROUP: Final = {2: frozenset(b"AQgw"), 3: frozenset(b"AEIMQUYcgkosw048")}
+_TO_STANDARD_ALPHABET: Final = bytes.maketrans(b"-_", b"+/")
+# The last character of a shorter group may only be one whose unused bits are zero; of a whole group it may be any, and one alone is none.
+_LAST_OF_GROUP: Final = (frozenset(ALPHABET), frozenset(b""), frozenset(b"AQgw"), frozenset(b"AEIMQUYcgkosw048"))
 
 
 def decode_base64url(text: str) -> bytes:
     """Return the bytes of `text`; raises ValueError for padding, other characters and non-zero trailing bits."""
-    encoded, remainder = text.encode(), len(text) % 4
-    if remainder == 1 or encoded.translate(None, ALPHABET) or (remainder and encoded[-1] not in _LAST_OF_GROUP[remainder]):
+    encoded = text.encode()
+    if encoded.translate(None, ALPHABET):
         raise ValueError("not canonical base64url")
-    return binascii.a2b_base64(encoded.replace(b"-", b"+").replace(b"_", b"/") + _PADDING[remainder])
+    return decode_checked_base64url(encoded)
+
+
+def decode_checked_base64url(encoded: bytes) -> bytes:
+    """Do the same with what is known to hold characters of `ALPHABET` only."""
+    remainder = len(encoded) % 4
+    if encoded and encoded[-1] not in _LAST_OF_GROUP[remainder]:
+        raise ValueError("not canonical base64url")
+    return binascii.a2b_base64(encoded.translate(_TO_STANDARD_ALPHABET) + _PADDING[remainder])
 
 
 def encode_base64url(data: bytes) -> str:

@@ -16,13 +16,15 @@ from protocol.errors import InvalidJwt, InvalidKeySet
 from protocol.jose.algorithms import ALGORITHMS, VerifyingKey, algorithms_agree
 from protocol.jose.base64url import encode_base64url
 from protocol.jose.key_material import KeyMaterial, load_material
-from protocol.jose.key_rules import Level, find_private_member, review_attributes, review_certificate
+from protocol.jose.key_rules import KID_PATTERN, Level, find_private_member, review_attributes, review_certificate
 
 # One sentence for an unknown kid, an unsuitable key and a wrong signature, so that nobody can probe for keys (J19).
 NO_KEY_VERIFIES: Final = "The signature does not verify with a key of the issuer."
 CERTIFICATE_NOTICE: Final = 30 * 24 * 3600
 _KNOWN_KEY_TYPES: Final = ("RSA", "EC", "OKP")
+_REQUIRED_MEMBERS: Final = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
 _OPTIONAL_MEMBERS: Final = ("kid", "use", "alg", "key_ops", "x5c")
+_PLAIN_KEYS: Final = tuple({"kty", "kid", "use", "alg", *members} for members in (("crv", "x", "y"), ("n", "e"), ("crv", "x")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class KeyFinding:
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A public key that passed every rule; `thumbprint` is RFC 7638 with SHA-256, `jwk` holds public members only."""
+    """A public key that passed every rule; `jwk` holds public members only."""
 
     kid: str | None
     kty: str
@@ -61,9 +63,17 @@ class PublicKey:
     use: str | None
     alg: str | None
     key_ops: tuple[str, ...] | None
-    thumbprint: str
-    jwk: Mapping[str, Any] = field(compare=False, repr=False)
+    jwk: Mapping[str, Any] = field(hash=False, repr=False)
     verifying_key: VerifyingKey = field(compare=False, repr=False)
+
+    @property
+    def thumbprint(self) -> str:
+        """Return the RFC 7638 thumbprint with SHA-256; made when it is asked for, because checking signatures never asks."""
+        return thumbprint_of({name: self.jwk[name] for name in _REQUIRED_MEMBERS[self.kty]})
+
+    def is_same_as(self, other: PublicKey) -> bool:
+        """Say whether both have the same numbers, whatever else is said about them: what equal thumbprints mean."""
+        return self is other or self.verifying_key == other.verifying_key
 
     def can_verify(self, algorithm: str) -> bool:
         """Say whether the type, curve, `use`, `alg` and `key_ops` of the key all allow it to verify `algorithm` (J01)."""
@@ -119,6 +129,8 @@ def parse_jwk_set(value: object, *, purpose: KeySetPurpose = CLIENT_KEYS, signin
 
     With `signing_algorithm` at least one key must be able to verify it (DCR-JWK-05). DCR-JWK-01 to -06.
     """
+    if signing_algorithm is None and (plain := _plain_key_set(value, purpose)) is not None:
+        return plain
     examination = _Examination(purpose)
     examination.examine(value, signing_algorithm)
     for finding in examination.findings:
@@ -140,11 +152,44 @@ def review_jwk_set(
     return sorted(findings, key=lambda finding: finding.level)
 
 
+def certificate_ends(value: object) -> list[tuple[str, int]]:
+    """Return for each key of a JWK Set that carries its certificate what the key is called and the second at which the certificate ends.
+
+    A key is called by its `kid`, or by its place in the set. What cannot be read has no certificates (DCR-JWK-06).
+    """
+    entries = value.get("keys") if isinstance(value, dict) else None
+    if not isinstance(entries, list) or not any(isinstance(entry, dict) and "x5c" in entry for entry in entries):
+        return []
+    examination = _Examination(CLIENT_KEYS)
+    examination.examine(value, None)
+    return [(str(entries[position].get("kid") or position + 1), end) for position, end in examination.certificate_ends]
+
+
 def thumbprint_of(members: Mapping[str, str]) -> str:
     """Return the RFC 7638 SHA-256 thumbprint of the required members of a public key, as base64url."""
     # RFC 7638, 3.3: sorted names and no white space; the values are base64url and names of curves, so that nothing needs an escape.
     canonical = ",".join(f'"{name}":"{members[name]}"' for name in sorted(members))
     return encode_base64url(hashlib.sha256(f"{{{canonical}}}".encode()).digest())
+
+
+def _plain_key_set(value: object, purpose: KeySetPurpose) -> KeySet | None:
+    """Return the set of one signing key with the usual members and no others, or None for whatever needs an examination.
+
+    Nearly every entity has such a set, and no rule finds an error in it; a property test compares both ways.
+    """
+    entries = value.get("keys") if isinstance(value, dict) and len(value) == 1 else None
+    entry = entries[0] if isinstance(entries, list) and len(entries) == 1 else None
+    if not isinstance(entry, dict) or entry.keys() not in _PLAIN_KEYS or entry["use"] != "sig":
+        return None
+    kid, algorithm = entry["kid"], entry["alg"]
+    if not (isinstance(kid, str) and KID_PATTERN.fullmatch(kid) and isinstance(algorithm, str) and algorithm in ALGORITHMS):
+        return None
+    if not ALGORITHMS[algorithm].fits(entry["kty"], entry.get("crv")):
+        return None
+    try:
+        return KeySet((_public_key(entry, load_material(entry, allow_ed448=purpose.allow_ed448)),))
+    except InvalidKeySet:
+        return None
 
 
 class _Examination:
@@ -279,7 +324,6 @@ def _public_key(jwk: Mapping[str, Any], material: KeyMaterial) -> PublicKey:
         use=jwk.get("use"),
         alg=jwk.get("alg"),
         key_ops=None if operations is None else tuple(operations),
-        thumbprint=thumbprint_of(material.members),
         jwk=MappingProxyType(members),
         verifying_key=material.verifying_key,
     )

@@ -139,6 +139,25 @@ def validate_unverified(
     return jwt
 
 
+def check_signature(jwt: UnverifiedJwt, keys: KeySet) -> PublicKey:
+    """Return the key of `keys` that signed `jwt`, for showing it to a person: claims, times and purpose are not looked at.
+
+    Nothing may be decided by this; `verify_jwt` is for that. Raises `InvalidJwt` with reason crit, alg, kid, unknown_kid, key_mismatch,
+    ambiguous_key or signature.
+    """
+    header = jwt.unverified_header
+    if "crit" in header:
+        raise InvalidJwt("crit", "The header parameter 'crit' is not accepted.", claim="crit")
+    algorithm, kid = header.get("alg"), header.get("kid")
+    if not isinstance(algorithm, str) or algorithm not in SIGNING_ALGORITHMS:
+        raise InvalidJwt("alg", f"The header parameter 'alg' is none of {', '.join(SIGNING_ALGORITHMS)}.", claim="alg")
+    if "kid" in header and not isinstance(kid, str):
+        raise InvalidJwt("kid", "The header parameter 'kid' is not a text.", claim="kid")
+    key = keys.for_verification(algorithm, kid)
+    _verify_signature(jwt, key, VerificationBudget(1))
+    return key
+
+
 def _parse(verifier: Verifier, token: str | bytes | UnverifiedJwt) -> UnverifiedJwt:
     """Return the parsed token; one that was parsed before is held to this verifier's length too."""
     if not isinstance(token, UnverifiedJwt):

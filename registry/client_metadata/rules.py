@@ -9,7 +9,7 @@ from protocol.errors import InvalidKeySet, InvalidUrl
 from protocol.jose import parse_jwk_set, review_jwk_set
 from protocol.urls import parse_authority, split_uri
 from registry.findings import Findings
-from registry.redirect_uris import review_redirect_uri
+from registry.redirect_uris import review_redirect_uris
 
 Metadata = dict[str, Any]
 
@@ -76,12 +76,7 @@ def _check_uri_list(metadata: Metadata, member: str, uris: object, findings: Fin
         findings.error("value.too_many", member, f"{member} must have at most {REDIRECT_URIS_LIMIT} entries.")
         return
     native = metadata["application_type"] == "native"
-    for position, uri in enumerate(uris):
-        path = f"{member}[{position}]"
-        review_redirect_uri(uri, path, findings, native=native, allow_loopback_http=allow_loopback_http)
-        twin = uri[:-1] if isinstance(uri, str) and uri.endswith("/") else None
-        if twin and twin in uris:
-            findings.warning("redirect_uri.slash_twin", path, "The same redirect URI is registered with and without a slash at the end.")
+    review_redirect_uris(uris, member, findings, native=native, allow_loopback_http=allow_loopback_http)
 
 
 def check_keys(metadata: Metadata, findings: Findings, *, now: int) -> None:
@@ -103,11 +98,16 @@ def check_keys(metadata: Metadata, findings: Findings, *, now: int) -> None:
         )  # fmt: skip
 
 
-def _check_key_set(jwks: object, algorithms: list[str], findings: Findings, *, needed: bool, now: int) -> None:
+def review_key_set(jwks: object, findings: Findings, *, now: int) -> None:
+    """Add everything that `review_jwk_set` says of a key set, each about the key that it is about (DCR-JWK-01 to -06)."""
     for found in review_jwk_set(jwks, now):
         path = "jwks" if found.position is None else f"jwks[{found.position}]"
         add = findings.error if found.level == "error" else findings.warning
         add(f"jwks.{found.code}", path, found.sentence)
+
+
+def _check_key_set(jwks: object, algorithms: list[str], findings: Findings, *, needed: bool, now: int) -> None:
+    review_key_set(jwks, findings, now=now)
     try:
         keys = parse_jwk_set(jwks)
     except InvalidKeySet:

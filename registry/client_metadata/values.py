@@ -10,6 +10,7 @@ from typing import Any, Final
 from protocol.errors import InvalidUrl
 from protocol.urls import parse_https_url
 from registry.findings import Findings
+from registry.scripts import imitates_latin, scripts_belong_together
 
 Reader = Callable[[object, str, Findings], Any]
 
@@ -25,9 +26,6 @@ _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-
 # Characters that nobody sees, beside those of the categories that format, separate or turn direction (threats.md R07): fillers, joiners
 # and selectors that make one name look like another.
 _DECEPTIVE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
-# Cyrillic and Greek letters that are drawn like Latin ones (Unicode confusables, the common ones).
-_LATIN_TWINS = frozenset("аеоорсухіјѕһӏԁԛԝԍүъАВЕЅІЈКМНОРСТУХԌԚԜҮαινορυκχωΑΒΕΖΗΙΚΜΝΟΡΤΥΧ")
-_SCRIPTS_TOGETHER = ({"HAN", "HIRAGANA", "KATAKANA"}, {"HAN", "HANGUL"}, {"HAN", "BOPOMOFO"})
 
 
 def read_text(value: object, path: str, findings: Findings, *, limit: int = STRING_LIMIT) -> str | None:
@@ -68,24 +66,6 @@ def read_name(value: object, path: str, findings: Findings) -> str | None:
     if imitates_latin(text):
         findings.warning("name.look_alike", path, f"{path} uses letters that look like others; a reviewer will look at it.")
     return text
-
-
-def imitates_latin(text: str) -> bool:
-    """Say whether a reader could take all letters of `text` for Latin ones although they are not (threats.md R07).
-
-    That is: styled letters that NFKC folds (fullwidth, mathematical), or a text of Cyrillic or Greek letters that all have a Latin twin.
-    """
-    letters = [character for character in text if character.isalpha()]
-    if any(unicodedata.normalize("NFKC", character) != character for character in letters):
-        return True
-    return bool(letters) and _LATIN_TWINS.issuperset(letters)
-
-
-def scripts_belong_together(text: str) -> bool:
-    """Say whether the letters of `text` come from one script, or from scripts that one language writes together."""
-    scripts = {unicodedata.name(character, "UNKNOWN").split()[0] for character in text if character.isalpha()}
-    scripts = {"HAN" if script == "CJK" else script for script in scripts}
-    return len(scripts) <= 1 or any(scripts <= together for together in _SCRIPTS_TOGETHER)
 
 
 def read_https_url(value: object, path: str, findings: Findings) -> str | None:

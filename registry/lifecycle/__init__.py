@@ -4,7 +4,7 @@ Every call locks the row, asks permission, checks the guard, makes the transitio
 hear of it after commit. What a call refuses is `protocol.errors.TransitionRefused` or `MetadataRefused`, and nothing is written.
 """
 
-from registry.lifecycle.assessment import Assessment, Rules, assess_metadata
+from registry.lifecycle.assessment import Assessment, Rules, assess_document, assess_metadata
 from registry.lifecycle.change_requests import approve_change, assign_change, decide_change, request_go_live
 from registry.lifecycle.clients import Update, change_client, register_client, update_client
 from registry.lifecycle.dynamic import DynamicRegistration, register_dynamic_client
@@ -27,6 +27,7 @@ __all__ = [
     "TrustedMetadata",
     "Update",
     "approve_change",
+    "assess_document",
     "assess_metadata",
     "assign_change",
     "change_client",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from uuid import UUID, uuid4
 
 from django.db import transaction
 
@@ -32,7 +33,7 @@ class Update:
     reasons: tuple[str, ...] = ()
 
 
-def register_client(
+def register_client(  # noqa: PLR0913 - one way in for whatever is registered; all but three are keywords
     actor: Actor,
     organization: Organization,
     document: Mapping[str, object],
@@ -42,11 +43,13 @@ def register_client(
     stage: str = Client.Stage.TEST,
     offer_to_owner: bool = False,
     is_resource_server: bool = False,
+    reference: UUID | None = None,
 ) -> Client:
     """Register a client of `organization` from a metadata document and return it, active; with `offer_to_owner` a draft to claim.
 
-    Raises MetadataRefused with all findings, or TransitionRefused with reason permission, organization or limit. A second registration
-    of the same metadata makes a second client (DCR-HTTP-11).
+    It takes over the `reference` of what it was prepared as, when there is one. Raises MetadataRefused with all findings, or
+    TransitionRefused with reason permission, organization or limit. A second registration of the same metadata makes a second client
+    (DCR-HTTP-11).
     """
     with transaction.atomic():
         row = Organization.objects.select_for_update().get(pk=organization.pk)
@@ -61,6 +64,7 @@ def register_client(
             raise MetadataRefused(assessment.findings)
         client = Client(
             organization=row,
+            reference=reference or uuid4(),
             source=source,
             stage=stage,
             state=Client.State.DRAFT if offer_to_owner else Client.State.ACTIVE,

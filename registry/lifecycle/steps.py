@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import models, transaction
+from django.db import models
 
 from protocol.errors import TransitionRefused
-from registry import audit
 from registry.actors import Actor
 from registry.models import AuditEvent, Organization
-from registry.notices import write_notice
-from registry.signals import transition_committed
+from registry.notices import record_news
 from registry.transitions import Transition
 
 
@@ -41,7 +39,4 @@ def record_step(
     is_news: bool = True,
 ) -> AuditEvent:
     """Write the audit row of a transition, with the notice that it asks for if it `is_news`, and tell listeners after commit."""
-    row = audit.record(actor, event, subject, organization=organization, reason=reason, difference=difference)
-    notice = write_notice(row) if is_news else None
-    transaction.on_commit(lambda: transition_committed.send_robust(sender=type(subject), event=row, subject=subject, notice=notice))
-    return row
+    return record_news(actor, event, subject, organization, reason=reason, difference=difference, is_news=is_news)

@@ -56,8 +56,11 @@ def register_trusted_client(
             trust_expires_at=trusted.expires_at,
             declared_metadata=dict(trusted.declared),
         )
+        # The first of each way is told at once, the others once a day (registry.registration_digests).
+        is_first = not row.clients.filter(source=source).exists()
         write_metadata(client, assessment.metadata, now=now)
-        record_step(actor, "client.registered", client, row, difference=difference_between({}, assessment.metadata))
+        difference = difference_between({}, assessment.metadata)
+        record_step(actor, "client.registered", client, row, difference=difference, is_news=is_first)
         return client, assessment
 
 

@@ -37,7 +37,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("name", models.CharField(max_length=120, unique=True)),
-                ("started_at", models.DateTimeField()),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
                 ("ended_at", models.DateTimeField(blank=True, null=True)),
                 ("result", models.JSONField(blank=True, null=True)),
                 ("runs", models.PositiveBigIntegerField(default=0)),
@@ -76,6 +76,25 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["-updated_at"],
             },
+        ),
+        migrations.AddField(
+            model_name="notice",
+            name="person",
+            field=models.ForeignKey(
+                blank=True,
+                help_text="Whom it is about, if anybody.",
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
+        ),
+        migrations.AddField(
+            model_name="notice",
+            name="deliveries",
+            field=models.JSONField(
+                blank=True, default=dict, help_text="What became of each address, so that a second try repeats no mail: sent or refused."
+            ),
         ),
         migrations.CreateModel(
             name="Banner",
@@ -158,6 +177,7 @@ class Migration(migrations.Migration):
             name="NoticeReceipt",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("voice", models.CharField(help_text="As whom the person is told: partner, person or staff.", max_length=10)),
                 ("read_at", models.DateTimeField(blank=True, null=True)),
                 ("notice", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="receipts", to="registry.notice")),
                 (

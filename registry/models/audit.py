@@ -44,6 +44,10 @@ class AuditEvent(models.Model):
             models.Index(fields=["organization", "-id"]),
             models.Index(fields=["object_type", "object_id", "-id"]),
             models.Index(fields=["event", "-id"]),
+            models.Index(fields=["time"], name="audit_by_time"),
+            models.Index(fields=["actor_id", "-id"], name="audit_by_actor"),
+            models.Index(fields=["request_id"], name="audit_by_request"),
+            models.Index(fields=["source_address", "-id"], name="audit_by_address", condition=models.Q(source_address__isnull=False)),
         ]
 
     def __str__(self) -> str:

@@ -6,10 +6,13 @@ from django.db import models
 
 
 class JobRecord(models.Model):
-    """The last runs of one job, by the name of its task. Jobs run every few seconds, so each has one row and no history."""
+    """The last runs of one job, by the name of its task. Jobs run every few seconds, so each has one row and no history.
+
+    Without `ended_at` the last run has not ended yet, or died; without `started_at` there was none.
+    """
 
     name = models.CharField(max_length=120, unique=True)
-    started_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     result = models.JSONField(null=True, blank=True)
     runs = models.PositiveBigIntegerField(default=0)

@@ -13,6 +13,12 @@ class Notice(models.Model):
     due_at = models.DateTimeField()
     attempts = models.PositiveIntegerField(default=0)
     sent_at = models.DateTimeField(null=True, blank=True)
+    person = models.ForeignKey(
+        "registry.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+", help_text="Whom it is about, if anybody."
+    )
+    deliveries = models.JSONField(
+        default=dict, blank=True, help_text="What became of each address, so that a second try repeats no mail: sent or refused."
+    )
 
     class Meta:
         indexes = [models.Index(fields=["due_at"], condition=models.Q(sent_at=None), name="notices_due")]
@@ -26,6 +32,7 @@ class NoticeReceipt(models.Model):
 
     notice = models.ForeignKey(Notice, on_delete=models.CASCADE, related_name="receipts")
     user = models.ForeignKey("registry.User", on_delete=models.CASCADE, related_name="notice_receipts")
+    voice = models.CharField(max_length=10, help_text="As whom the person is told: partner, person or staff.")
     read_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -38,7 +45,7 @@ class NoticeReceipt(models.Model):
 
 
 class MutedNotices(models.Model):
-    """That a person wants no mail of one kind of notice. Those about security cannot be muted."""
+    """That a person wants no mail of one group of notices (`registry.notice_kinds.Group`). Those about security cannot be muted."""
 
     user = models.ForeignKey("registry.User", on_delete=models.CASCADE, related_name="muted_notices")
     kind = models.CharField(max_length=40)

@@ -130,7 +130,11 @@
   });
   document.addEventListener("htmx:afterRequest", (event) => {
     finish(event.target);
-    if (!event.detail.successful) announce(words.wordFailed);
+    if (!event.detail.successful && !event.detail.xhr.getResponseHeader("HX-Reswap")) announce(words.wordFailed);
+  });
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    // A refusal that says how it is swapped is an answer for the page: asked too often, not signed in.
+    if (event.detail.xhr.getResponseHeader("HX-Reswap")) event.detail.shouldSwap = true;
   });
   document.addEventListener("htmx:afterSwap", (event) => {
     prepare(event.target);

@@ -130,10 +130,19 @@ def outcome(answer: Any) -> str:
     return f"{answer.status_code} {answer.json()['error']}"
 
 
+class Counted(CaptureQueriesContext):
+    """The statements of this connection, but for those that write down a failed request when its answer is out."""
+
+    @property
+    def captured_queries(self) -> list[dict[str, str]]:
+        """Return what the answer waited for."""
+        return [query for query in super().captured_queries if "registry_failedrequest" not in query["sql"]]
+
+
 @contextmanager
 def counted() -> Iterator[CaptureQueriesContext]:
-    """Capture the statements of this connection, those of transactions included."""
-    with CaptureQueriesContext(connection) as queries:
+    """Capture the statements of this connection that an answer waits for, those of transactions included."""
+    with Counted(connection) as queries:
         yield queries
 
 

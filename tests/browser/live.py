@@ -189,40 +189,75 @@ def documents(app: App) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def serve_site(folder: Path, app: App) -> Iterator[Site]:
-    """Run the production server with a data directory of its own until the end of the block."""
-    port, mails = free_port(), folder / "mails"
-    dropped = ("CREDENCE_", "DJANGO_", "PYTEST_", "OUTBOUND_", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "DEBUG")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-    environment |= {"PORT": str(port), "CREDENCE_DATA_DIR": str(folder / "data"), "EMAIL_URL": f"filemail:///{mails}"}
-    environment |= {"CREDENCE_WEB_WORKERS": "1", "PYTHONUNBUFFERED": "1"}
+@dataclass(frozen=True)
+class Server:
+    """A production server to be: where it will listen and keep its data, and how its commands are run."""
 
-    def manage(*arguments: str, stdin: str = "") -> str:
+    folder: Path
+    port: int
+
+    @property
+    def issuer(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def mails(self) -> Path:
+        return self.folder / "mails"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        dropped = ("CREDENCE_", "DJANGO_", "PYTEST_", "OUTBOUND_", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "DEBUG")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+        environment |= {"PORT": str(self.port), "CREDENCE_DATA_DIR": str(self.folder / "data"), "EMAIL_URL": f"filemail:///{self.mails}"}
+        return environment | {"CREDENCE_WEB_WORKERS": "1", "PYTHONUNBUFFERED": "1"}
+
+    def manage(self, *arguments: str, stdin: str = "") -> str:
+        """Run a command; return what it printed."""
         command = [sys.executable, "manage.py", *arguments]
-        done = subprocess.run(command, cwd=ROOT, env=environment, input=stdin, capture_output=True, text=True, timeout=180, check=False)
+        done = subprocess.run(
+            command, cwd=ROOT, env=self.environment, input=stdin, capture_output=True, text=True, timeout=180, check=False
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    people = [(OWNER, "Olga Owner"), (DEVELOPER, "Devon Developer"), (REVIEWER, "Rona Reviewer"), (STRANGER, "Sven Stranger")]
-    manage("migrate", "--verbosity", "0")
-    given = {"password": PASSWORD, "people": people, "clients": documents(app)}
-    clients = json.loads(manage("shell", "--verbosity", "0", "--command", SET_UP, stdin=json.dumps(given)))
-    log = folder / "server.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "manage.py", "run", "--no-worker"], cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
-        )
-        try:
-            _wait_until_ready(process, log)
-            yield Site(f"http://127.0.0.1:{port}", clients, mails)
-        finally:
-            process.terminate()
+    @contextmanager
+    def run(self) -> Iterator[None]:
+        """Run it until the end of the block."""
+        log = self.folder / "server.log"
+        with log.open("w") as output:
+            command = [sys.executable, "manage.py", "run", "--no-worker"]
+            process = subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=output, stderr=subprocess.STDOUT)
             try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+                _wait_until_ready(process, log)
+                yield
+            finally:
+                process.terminate()
+                try:
+                    process.wait(30)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+
+
+@contextmanager
+def serve_site(folder: Path, app: App) -> Iterator[Site]:
+    """Run the production server with a data directory of its own until the end of the block."""
+    server = Server(folder, free_port())
+    people = [(OWNER, "Olga Owner"), (DEVELOPER, "Devon Developer"), (REVIEWER, "Rona Reviewer"), (STRANGER, "Sven Stranger")]
+    server.manage("migrate", "--verbosity", "0")
+    given = {"password": PASSWORD, "people": people, "clients": documents(app)}
+    clients = json.loads(server.manage("shell", "--verbosity", "0", "--command", SET_UP, stdin=json.dumps(given)))
+    with server.run():
+        yield Site(server.issuer, clients, server.mails)
+
+
+@contextmanager
+def serve_demo(folder: Path) -> Iterator[tuple[Server, dict[str, str]]]:
+    """Run what a newcomer gets from `make run`; yield it with the passwords of its people by address."""
+    server = Server(folder, free_port())
+    with server.run():
+        lines = (folder / "data" / "demo-sign-ins.txt").read_text().splitlines()
+        yield server, dict(line.split()[-2:] for line in lines)
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:

@@ -109,17 +109,17 @@ class Visitor:
         self.press("Create account")
         expect(self.page.get_by_role("heading", name="Check your mail")).to_be_visible()
 
-    def fill_sign_in(self, email: str) -> None:
+    def fill_sign_in(self, email: str, password: str = PASSWORD) -> None:
         """Fill in the sign-in page and send it."""
         expect(self.page.get_by_role("heading", name="Sign in", exact=True)).to_be_visible()
         self.page.get_by_label("Email").fill(email)
-        self.page.get_by_label("Password", exact=True).fill(PASSWORD)
+        self.page.get_by_label("Password", exact=True).fill(password)
         self.press("Sign in")
 
-    def sign_in(self, email: str) -> None:
+    def sign_in(self, email: str, password: str = PASSWORD) -> None:
         """Sign in at the portal."""
         self.open("/accounts/login/")
-        self.fill_sign_in(email)
+        self.fill_sign_in(email, password)
         expect(self.page.get_by_role("heading", name="Your organizations")).to_be_visible()
 
     def start(self, name: str = "native", *, redirect_uri: str = "", **parameters: str) -> dict[str, str]:

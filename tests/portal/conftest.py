@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from registry.actors import person
 from registry.lifecycle import create_organization
-from registry.models import Client, Organization, User
+from registry.models import AppDraft, Client, Organization, User
 from tests.conftest import Cast
 
 
@@ -133,3 +133,27 @@ def fill(form_on: Callable[..., dict[str, Any]]) -> Callable[..., Any]:
         return browser.post(to or url, {**data, **values}, follow=follow)
 
     return post
+
+
+@pytest.fixture
+def register_app(cast: Cast) -> Callable[..., Any]:
+    """Return a function that registers an app step by step, and gives the first page that finds fault or the answer to registering.
+
+    Whatever is in `values` is sent at every step, whether it has such a field or not; drafts from before are discarded.
+    """
+
+    def walk(browser: Browser, *, kind: str = "machine", **values: Any) -> Any:
+        AppDraft.objects.all().delete()
+        start = reverse("app_new", args=[cast.organization.slug])
+        form = browser.get(start).context["form"]
+        answer = browser.post(start, {**values, "kind": kind, "way": "manual", "once": form["once"].value()})
+        while not answer["Location"].endswith("/review/"):
+            step = answer["Location"]
+            form = browser.get(step).context["form"]
+            given = {name: form[name].value() or "" for name in form.fields}
+            answer = browser.post(step, {**given, "scope": [], **values})
+            if answer.status_code != 302:
+                return answer
+        return browser.post(answer["Location"], values)
+
+    return walk

@@ -20,6 +20,7 @@ from dcr.initial_access_tokens import TokenTerms, create_initial_access_token
 from federation.models import EntityClaim
 from portal.api.urls import urlpatterns as api_patterns
 from registry.actors import person
+from registry.app_drafts import start_draft
 from registry.credentials import create_secret
 from registry.lifecycle import register_client, request_go_live
 from registry.members import invite
@@ -54,13 +55,22 @@ ORGANIZATION_PAGES: dict[str, dict[str, str]] = {
     "member_remove": {"post": OWNER},
     "invitation_revoke": {"post": OWNER},
     "apps": {"get": VIEWER},
+    "apps_export": {"get": VIEWER},
     "app_new": {"get": DEVELOPER, "post": DEVELOPER},
+    "app_draft": {"get": DEVELOPER, "post": DEVELOPER},
+    "app_draft_discard": {"post": DEVELOPER},
     "app_check": {"post": DEVELOPER},
     "app": {"get": VIEWER},
     "app_edit": {"get": DEVELOPER, "post": DEVELOPER},
     "app_step": {"post": OWNER},
     "app_delete": {"get": OWNER, "post": OWNER},
     "app_activity": {"get": VIEWER},
+    "app_code": {"get": VIEWER},
+    "app_test": {"get": DEVELOPER, "post": DEVELOPER},
+    "app_test_callback": {"get": DEVELOPER},
+    "app_test_exchange": {"post": DEVELOPER},
+    "app_test_token": {"post": DEVELOPER},
+    "app_test_address": {"post": DEVELOPER},
     "app_credentials": {"get": VIEWER},
     "app_secret_create": {"post": DEVELOPER},
     "app_secret_end": {"post": DEVELOPER},
@@ -70,6 +80,7 @@ ORGANIZATION_PAGES: dict[str, dict[str, str]] = {
     "app_trust_check": {"post": DEVELOPER},
     "app_go_live": {"get": VIEWER, "post": OWNER},
     "app_change": {"get": VIEWER, "post": OWNER},
+    "app_change_comment": {"post": DEVELOPER},
 }
 SENT: dict[str, dict[str, str]] = {"member_role": {"role": "viewer"}, "app_check": {"client_name": "x"}}
 
@@ -94,14 +105,30 @@ SIGNED_IN = {
     "mfa_reauthenticate",
     "mfa_reauthenticate_webauthn",
     "account",
+    "account_language",
+    "account_notices",
+    "account_notices_read",
+    "account_notice_preferences",
     "consent_take_back",
 }
 # For everybody: pages, sign-in, probes, and protocol endpoints, which authenticate apps and not people.
 PUBLIC = {
     "home",
+    "tools",
+    "tool_keys",
+    "tool_redirect_uris",
+    "tool_jwt",
+    "tool_entity",
+    "tool_chain",
+    "tool_dry_run",
+    "tool_pem",
+    "docs",
     "docs_errors",
+    "docs_page",
+    "reference",
     "healthz",
     "readyz",
+    "metrics",
     "invitation",
     "token",
     "revoke",
@@ -175,6 +202,7 @@ def furnish(organization: Organization, owner: User, now: datetime) -> Place:
     arguments = {
         "slug": organization.slug,
         "reference": client.reference,
+        "draft": start_draft(actor, organization, "web", now=now).reference,
         "secret": create_secret(client, actor, now=now).row.pk,
         "claim": EntityClaim.objects.create(organization=organization, entity_id=f"https://{organization.slug}.example").pk,
         "change": None,
@@ -205,6 +233,8 @@ def address(name: str, arguments: dict[str, Any]) -> str:
     wanted = {
         "organization_step": {"step": "submit"},
         "app_step": {"step": "pause"},
+        "app_draft": {"step": "basics"},
+        "app_test_address": {"step": "add"},
     }.get(name, {})
     pattern = next(pattern for pattern in _patterns(get_resolver().url_patterns) if pattern.name == name)
     known = {**arguments, **wanted}
@@ -246,7 +276,7 @@ def test_a_page_of_an_organization_opens_for_its_members_by_role(
             assert b"owner" in response.content or b"developer" in response.content, "a refusal names the role that is needed"
         # Another organization, and this one's path with the other one's things, do not exist for anybody here.
         assert ask(browser, method, name, other.arguments).status_code == 404, role
-        for nested in ("reference", "secret", "member", "invitation", "change", "claim", "token"):
+        for nested in ("reference", "secret", "member", "invitation", "change", "claim", "token", "draft"):
             if nested in _converters(name):
                 mixed = {**own.arguments, nested: other.arguments[nested]}
                 assert ask(browser, method, name, mixed).status_code in ((404,) if allowed else (403, 404)), (role, nested)
@@ -296,6 +326,7 @@ def test_staff_pages_are_closed_to_everybody_else(cast: Cast, sign_in: Callable[
         "app_label": "registry",
         "purpose": "protocol",
         "algorithm": "ES256",
+        "digest": "0" * 64,
     }
     staff_names = [name for name in ALL_NAMES if name.startswith(f"{STAFF_NAMESPACE}:") and name not in STAFF_ENTRANCE]
     browsers = [Browser(), *(sign_in(who) for who in ("stranger", *RANK))]

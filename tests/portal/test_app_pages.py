@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +12,7 @@ from django.test import Client as Browser
 from django.urls import reverse
 from pytest_django.asserts import assertContains, assertNotContains, assertRedirects
 
+from federation.models import FederationRecord
 from protocol.jose import generate_private_key
 from registry.actors import person
 from registry.credentials import create_secret
@@ -36,11 +36,6 @@ SERVER = {
 
 
 @pytest.fixture
-def new_url(cast: Cast) -> str:
-    return reverse("app_new", args=[cast.organization.slug])
-
-
-@pytest.fixture
 def live(cast: Cast, make_client: Callable[..., Client], now: datetime) -> Client:
     client = make_client()
     change = request_go_live(client, cast.as_owner, now=now)
@@ -49,50 +44,22 @@ def live(cast: Cast, make_client: Callable[..., Client], now: datetime) -> Clien
     return client
 
 
-def test_a_developer_registers_a_test_app_from_the_form(cast: Cast, developer: Browser, fill: Callable[..., Any], new_url: str) -> None:
-    response = fill(developer, new_url, "client_name", **MACHINE)
+def test_a_developer_registers_a_test_app(cast: Cast, developer: Browser, register_app: Callable[..., Any]) -> None:
+    response = register_app(developer, **MACHINE)
     client = cast.organization.clients.get()
     assertRedirects(response, reverse("app", args=[cast.organization.slug, client.reference]))
     assert (client.stage, client.state, client.source, client.created_by) == ("test", "active", "manual", cast.developer)
     assert client.metadata["grant_types"] == ["client_credentials"]
     assert client.metadata["scope"] == "bookings.read"
-    assertContains(response, "It has no secret yet.")
-
-
-@pytest.mark.parametrize(
-    ("kind", "method", "expected"),
-    [
-        ("machine", "", "private_key_jwt"),
-        ("web", "", "private_key_jwt"),
-        ("native", "", "none"),
-        ("native", "client_secret_basic", "client_secret_basic"),
-    ],
-)
-def test_the_kind_chooses_grants_and_the_usual_authentication(
-    cast: Cast, developer: Browser, fill: Callable[..., Any], new_url: str, kind: str, method: str, expected: str
-) -> None:
-    jwks = json.dumps({"keys": [dict(generate_private_key("ES256").public_jwk())]})
-    values = {
-        "client_name": "App",
-        "kind": kind,
-        "token_endpoint_auth_method": method,
-        "redirect_uris": "https://site.example/cb",
-        "jwks": jwks,
-    }
-    fill(developer, new_url, "client_name", **values)
-    metadata = cast.organization.clients.get().metadata
-    assert metadata["token_endpoint_auth_method"] == expected
-    assert ("authorization_code" in metadata["grant_types"]) == (kind != "machine")
-    assert metadata["application_type"] == ("native" if kind == "native" else "web")
+    assertContains(developer.get(response["Location"]), "It has no secret yet.")
 
 
 @pytest.mark.parametrize(("chosen", "registered"), [("ES256", "ES256"), ("", "RS256"), ("PS256", "PS256"), ("Ed25519", "Ed25519")])
 def test_the_form_proposes_es256_and_takes_the_other_algorithms_and_sign_out_addresses(
-    cast: Cast, developer: Browser, fill: Callable[..., Any], new_url: str, chosen: str, registered: str
+    cast: Cast, developer: Browser, register_app: Callable[..., Any], chosen: str, registered: str
 ) -> None:
-    assert developer.get(new_url).context["form"]["id_token_signed_response_alg"].value() == "ES256"
     values = {"id_token_signed_response_alg": chosen, "post_logout_redirect_uris": "https://site.example/bye\nhttps://site.example/"}
-    fill(developer, new_url, "client_name", **{**SERVER, **values})
+    register_app(developer, **{**SERVER, **values})
     client = cast.organization.clients.get()
     assert client.metadata["id_token_signed_response_alg"] == registered
     assert client.metadata["post_logout_redirect_uris"] == ["https://site.example/bye", "https://site.example/"]
@@ -113,65 +80,6 @@ def test_saving_an_app_as_it_is_declares_no_algorithm(
     assert client.metadata["id_token_signed_response_alg"] == "RS256"
 
 
-@pytest.mark.spec("DCR-META-06", "DCR-META-07", "DCR-META-11", "DCR-META-12", "DCR-META-14", "DCR-META-16")
-def test_every_finding_stands_next_to_its_field_with_its_line_and_nothing_typed_is_lost(
-    cast: Cast, developer: Browser, fill: Callable[..., Any], new_url: str
-) -> None:
-    uris = "https://site.example/ok\n\nhttps://site.example/cb#part\nhttp://site.example/cb\njavascript:alert(1)"
-    response = fill(
-        developer, new_url, "client_name", **{**SERVER, "redirect_uris": uris, "client_uri": "http://x.example", "contacts": "nobody"}
-    )
-    form = response.context["form"]
-    assert set(form.errors) == {"redirect_uris", "client_uri", "contacts"}
-    for sentence in ("Line 3: A redirect URI must not have a fragment.", "Line 4: A redirect URI must not use http.", "Line 5: "):
-        assertContains(response, sentence)
-    assert form["redirect_uris"].value().replace("\r", "") == uris
-    assert form["client_uri"].value() == "http://x.example"
-    assert not cast.organization.clients.exists()
-
-
-def test_warnings_do_not_refuse_and_are_shown_on_the_app(cast: Cast, developer: Browser, fill: Callable[..., Any], new_url: str) -> None:
-    response = fill(developer, new_url, "client_name", **{**SERVER, "redirect_uris": "https://site.example/cb?x=1"})
-    assertContains(response, "This redirect URI has a query")
-
-
-def test_posting_the_same_page_twice_registers_once(
-    cast: Cast, developer: Browser, form_on: Callable[..., dict[str, Any]], new_url: str
-) -> None:
-    data = {**form_on(developer.get(new_url), "client_name"), **MACHINE}
-    first, second = developer.post(new_url, data), developer.post(new_url, data)
-    assert first["Location"] == second["Location"]
-    assert cast.organization.clients.count() == 1
-
-
-def test_a_page_without_its_nonce_creates_nothing(cast: Cast, developer: Browser, new_url: str) -> None:
-    assertContains(developer.post(new_url, MACHINE), "This page is too old. Send it again.")
-    assert not cast.organization.clients.exists()
-
-
-def test_a_pasted_private_key_is_neither_kept_nor_shown_again(
-    cast: Cast, developer: Browser, fill: Callable[..., Any], new_url: str
-) -> None:
-    secret_part = "c2VjcmV0LXBhcnQtb2YtdGhlLWtleQ"
-    public = dict(generate_private_key("ES256").public_jwk())
-    for text in (
-        json.dumps({"keys": [{**public, "d": secret_part}]}),
-        f'{{"kty": "EC", "d": "{secret_part}"',
-        f"-----BEGIN PRIVATE KEY-----\n{secret_part}",
-    ):
-        response = fill(developer, new_url, "client_name", **{**MACHINE, "jwks": text})
-        assertContains(response, "Treat this key as leaked")
-        assertNotContains(response, secret_part)
-        assert response.context["form"]["client_name"].value() == "Nightly sync"
-    assert not cast.organization.clients.exists()
-
-
-def test_one_pasted_key_becomes_a_set(cast: Cast, developer: Browser, fill: Callable[..., Any], new_url: str) -> None:
-    jwk = dict(generate_private_key("ES256").public_jwk())
-    fill(developer, new_url, "client_name", **{**MACHINE, "token_endpoint_auth_method": "private_key_jwt", "jwks": json.dumps(jwk)})
-    assert cast.organization.clients.get().metadata["jwks"]["keys"][0]["x"] == jwk["x"]
-
-
 def test_the_check_of_one_field_answers_with_its_findings_and_writes_nothing(cast: Cast, developer: Browser, owner: Browser) -> None:
     url = reverse("app_check", args=[cast.organization.slug])
     response = developer.post(f"{url}?field=redirect_uris", {**SERVER, "redirect_uris": "http://site.example/cb"})
@@ -181,12 +89,6 @@ def test_the_check_of_one_field_answers_with_its_findings_and_writes_nothing(cas
     assert developer.post(f"{url}?field=nothing", SERVER).status_code == 404
     assert developer.post(f"{url}?field=client_name&app=nonsense", SERVER).status_code == 404
     assert not cast.organization.clients.exists()
-
-
-def test_the_fields_ask_for_their_check_and_work_without_scripts(cast: Cast, developer: Browser, new_url: str) -> None:
-    response = developer.get(new_url)
-    assertContains(response, 'hx-post="/org/lighthouse-travel/apps/check/?field=redirect_uris"')
-    assertContains(response, "Needs approval")
 
 
 def test_an_edit_of_a_test_app_applies_at_once_and_keeps_what_the_form_does_not_show(
@@ -383,3 +285,18 @@ def test_an_app_for_people_is_told_where_discovery_is_and_gets_no_command_that_w
     response = viewer.get(app_url("app", site))
     assertContains(response, f"{settings.ISSUER}/.well-known/openid-configuration")
     assertNotContains(response, "Get a token")
+
+
+def test_an_app_of_a_federation_shows_declared_resolved_and_registered_side_by_side(
+    viewer: Browser, make_client: Callable[..., Client], app_url: Callable[..., str]
+) -> None:
+    client = make_client(scope="bookings.read")
+    Client.objects.filter(pk=client.pk).update(trust=Client.Trust.VALID, declared_metadata={"scope": "bookings.read bookings.write"})
+    change = {"by": "federation", "member": "scope", "before": "", "after": "", "rule": "subset_of", "set_by": ["https://anchor.example"]}
+    FederationRecord.objects.create(
+        client=client, entity_id="https://a.example", twin_digest="x", anchor="https://anchor.example", superior="https://anchor.example",
+        resolved_metadata={"scope": "bookings.read"}, changes=[change],
+    )  # fmt: skip
+    response = viewer.get(app_url("app", client))
+    for text in ("bookings.read bookings.write", "After the federation", "Rule: subset_of, by https://anchor.example."):
+        assertContains(response, text)

@@ -34,12 +34,11 @@ def corpus(name: str) -> list[str]:
 
 
 @pytest.fixture
-def send(cast: Cast, developer: Browser, fill: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that sends the form of a new app with some fields changed."""
-    url = reverse("app_new", args=[cast.organization.slug])
+def send(developer: Browser, register_app: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that goes through the steps of a new app with some answers changed, up to the first that is refused."""
 
     def post(**values: Any) -> Any:
-        return fill(developer, url, "client_name", follow=False, **{**MACHINE, **values})
+        return register_app(developer, **{**MACHINE, **values})
 
     return post
 
@@ -351,6 +350,6 @@ def test_nothing_is_created_by_a_form_of_somebody_else(
 ) -> None:
     """A nonce belongs to whoever used it: the same value in the hands of another person is another form."""
     url = reverse("app_new", args=[cast.organization.slug])
-    data = {**form_on(owner.get(url), "client_name"), **MACHINE}
+    data = form_on(owner.get(url), "kind")
     first, second = owner.post(url, data), developer.post(url, data)
     assert first["Location"] != second["Location"]

@@ -5,22 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from smtplib import SMTPRecipientsRefused
 from typing import Any
 
 import pytest
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
 from django.db import transaction
+from django.utils import translation
+from django.utils.translation import gettext
+from kombu.exceptions import OperationalError as BrokerAway
 
 from portal.management.commands.run import load_demo_data_once
-from portal.notices import NOTICES, send_due_notices
+from portal.notices import render_mails, send_due_notices, send_notice, send_notice_by_number
+from portal.tasks import send_one_notice
+from protocol.errors import TransitionRefused
 from registry.actors import person
 from registry.credentials import create_secret
 from registry.lifecycle import approve_change, change_client, change_organization, decide_change, register_client, request_go_live
-from registry.models import Client, Notice, Organization
-from registry.notices import NOTIFIED, claim_notice, due_notices
-from registry.transitions import CHANGE_REQUEST, CLIENT, ORGANIZATION, TRUST
+from registry.models import AuditEvent, Client, Notice, NoticeReceipt, Organization, User
+from registry.notice_recipients import find_recipients
+from registry.notices import claim_notice, due_notices, resend_notice
 from tests.conftest import Cast, later, make_organization
+from tests.portal.test_notice_kinds import cause
+from tests.registry.threads import together
 
 Commit = Callable[..., Any]
 
@@ -54,12 +62,12 @@ def test_the_review_of_an_organization_is_mailed_to_its_owners(cast: Cast, now: 
         organization = change_organization(organization, "request_changes", staff, now=now, reason="Who runs this?")
         organization = change_organization(organization, "submit", owner, now=now)
         change_organization(organization, "approve", staff, now=now)
-    assert [subject for subject, _ in sent()] == [
-        "Driftwood Labs was submitted for approval",
-        "Driftwood Labs: changes requested",
-        "Driftwood Labs is approved",
+    assert sent() == [
+        ("Driftwood Labs was submitted for approval", ("stranger@tidewater.example",) * 2),
+        ("To review: the organization Driftwood Labs", ("reviewer@credence.example",) * 2),
+        ("Driftwood Labs: changes requested", ("stranger@tidewater.example",)),
+        ("Driftwood Labs is approved", ("stranger@tidewater.example",)),
     ]
-    assert {to for message in mail.outbox for to in message.to} == {"stranger@tidewater.example"}
 
 
 def test_a_mail_says_what_happened_who_did_it_what_to_do_and_where(cast: Cast, now: datetime, commit: Commit) -> None:
@@ -96,9 +104,9 @@ def test_apps_suspended_reinstated_offered_and_closed_are_mailed(
             offer_to_owner=True,
         )
     assert sent() == [
-        ("App stopped: Back office", (OWNER, SECURITY)),
-        ("App works again: Back office", (OWNER, SECURITY)),
-        ("App closed: Back office", (OWNER,)),
+        ("App stopped: Back office", (DEVELOPER, OWNER, SECURITY)),
+        ("App works again: Back office", (DEVELOPER, OWNER, SECURITY)),
+        ("App closed: Back office", (DEVELOPER, OWNER)),
         ("An app waits for you: Offer", (OWNER,)),
     ]
 
@@ -112,7 +120,12 @@ def test_decisions_reach_the_owners_with_their_reason(
         decide_change(first, "send_back", cast.as_reviewer, now=now, reason="Name a contact.")
         second = request_go_live(client, cast.as_owner, now=now)
         approve_change(second, cast.as_reviewer, digest=second.digest, now=now)
-    assert [subject for subject, _ in sent()] == ["Waiting for review: Back office", "Sent back: Back office", "Approved: Back office"]
+    assert [subject for subject, to in sent() if OWNER in to] == [
+        "Waiting for review: Back office",
+        "Sent back: Back office",
+        "Approved: Back office",
+    ]
+    assert ("To review: Back office", ("reviewer@credence.example",) * 2) in sent()
     assert any("Name a contact." in message.body for message in mail.outbox)
 
 
@@ -126,7 +139,7 @@ def test_nothing_is_mailed_about_what_was_rolled_back(cast: Cast, make_client: C
         transaction.set_rollback(True)
     assert mail.outbox == []
     change_client(client, "suspend", cast.as_reviewer, now=now, reason="Yes.")
-    assert len(mail.outbox) == 2
+    assert len(mail.outbox) == 3
 
 
 @pytest.mark.threat("X21")
@@ -179,17 +192,80 @@ def test_no_mail_carries_a_secret(cast: Cast, make_client: Callable[..., Client]
     assert all(value not in message.body for message in mail.outbox)
 
 
-def test_every_notice_is_about_an_event_that_exists() -> None:
-    steps = {step.event for table in (ORGANIZATION, CLIENT, CHANGE_REQUEST, TRUST) for step in table.values()}
-    assert set(NOTICES) <= steps | {
-        "change.requested",
-        "client.drafted",
-        "client.registered",
-        "client.check_failed",
-        "client.updated",
-        "statement.ended",
-    }
-    assert set(NOTICES) == NOTIFIED
+@pytest.mark.threat("X21")
+def test_an_address_that_is_refused_for_good_does_not_repeat_the_mails_to_the_others(
+    cast: Cast, make_client: Callable[..., Client], now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notice = cause("client.suspended", cast, make_client(), now)
+    plain = EmailBackend.send_messages
+    codes = {SECURITY: 550, DEVELOPER: 451}
+
+    def send(self: EmailBackend, messages: list[Any]) -> int:
+        if code := codes.get(messages[0].to[0]):
+            raise SMTPRecipientsRefused({messages[0].to[0]: (code, b"no")})
+        return plain(self, messages)
+
+    mail.outbox.clear()
+    monkeypatch.setattr(EmailBackend, "send_messages", send)
+    assert not send_notice(notice, now=now)
+    del codes[DEVELOPER]
+    assert send_due_notices(later(now, minutes=2)) >= 1
+    mine = [message.to[0] for message in mail.outbox if message.subject.startswith("[Credence] App stopped")]
+    assert sorted(mine) == [DEVELOPER, OWNER]
+    notice.refresh_from_db()
+    assert notice.deliveries[SECURITY] == "refused"
+
+
+def test_a_broker_that_is_away_costs_a_minute_only(cast: Cast, now: datetime, commit: Commit, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise BrokerAway
+
+    mail.outbox.clear()
+    with monkeypatch.context() as away, commit():
+        away.setattr(send_one_notice, "apply_async", refuse)
+        change_organization(cast.organization, "suspend", cast.as_reviewer, now=now, reason="Abuse.")
+    assert mail.outbox == []
+    assert send_due_notices(later(now, minutes=1)) >= 1
+    assert ("Lighthouse Travel is suspended", (OWNER, SECURITY)) in sent()
+
+
+def test_a_person_is_written_to_in_their_language(cast: Cast, make_client: Callable[..., Client], now: datetime) -> None:
+    User.objects.filter(pk=cast.owner.pk).update(language="de")
+    notice = cause("client.suspended", cast, make_client(), now)
+    with translation.override("de"):
+        expected = gettext("What you need to do:")
+    (body,) = (one.body for one in render_mails(notice, find_recipients(notice)) if one.address == OWNER)
+    assert expected in body
+
+
+@pytest.mark.services
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.threat("X06", "S05")
+def test_two_workers_at_once_send_one_mail(on_postgresql: None, cast: Cast, make_client: Callable[..., Client], now: datetime) -> None:
+    with transaction.atomic():
+        notice = cause("client.suspended", cast, make_client(), now)
+        Notice.objects.filter(pk=notice.pk).update(sent_at=now)
+    Notice.objects.filter(pk=notice.pk).update(sent_at=None, attempts=0, deliveries={}, due_at=now)
+    mail.outbox.clear()
+    results = together(4, lambda _: send_notice_by_number(notice.pk, now))
+    assert sorted(results) == [False, False, False, True]
+    assert sorted(to for message in mail.outbox for to in message.to) == sorted([DEVELOPER, OWNER, SECURITY])
+    assert NoticeReceipt.objects.filter(notice=notice).count() == 2
+
+
+def test_an_operator_sends_a_notice_again_to_everybody_and_nobody_else_may(
+    cast: Cast, make_client: Callable[..., Client], now: datetime
+) -> None:
+    notice = cause("client.suspended", cast, make_client(), now)
+    send_notice(notice, now=now)
+    with pytest.raises(TransitionRefused):
+        resend_notice(notice, person(cast.auditor, staff=True), now=now)
+    mail.outbox.clear()
+    again = resend_notice(notice, person(cast.operator, staff=True), now=later(now, days=9))
+    assert again.pk in {row.pk for row in due_notices(later(now, days=9))}
+    assert send_notice_by_number(again.pk, later(now, days=9))
+    assert len(mail.outbox) == 3
+    assert AuditEvent.objects.filter(event="notice.resent").count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
@@ -198,3 +274,4 @@ def test_the_demo_data_of_a_first_start_mail_nobody(settings: Any, tmp_path: Pat
 
     assert load_demo_data_once()
     assert sent() == []
+    assert NoticeReceipt.objects.exists(), "what happened in the demo is in its inboxes"

@@ -15,7 +15,7 @@ from pytest_django.asserts import assertContains
 
 import dcr
 from portal.admin.presentation import EVENT_WORDS
-from portal.views.docs import ADVICE, catalogue_entries
+from portal.documentation.errors import ADVICE, catalogue_entries
 from portal.views.timeline import _SENTENCES
 from registry.transitions import CHANGE_REQUEST, CLIENT, ORGANIZATION, TRUST
 
@@ -49,7 +49,7 @@ def test_the_probes_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     browser = Browser()
     assert browser.get(reverse("healthz")).json() == {"status": "ok"}
     ready = browser.get(reverse("readyz"))
-    assert (ready.status_code, ready.json()["checks"]) == (200, {"database": "ok", "migrations": "ok"})
+    assert (ready.status_code, ready.json()["checks"]) == (200, {"database": "ok", "migrations": "ok", "scheduler": "never ran"})
     monkeypatch.setattr(MigrationExecutor, "migration_plan", lambda *_: ["one"])
     assert browser.get(reverse("readyz")).status_code == 503
 

@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from registry.actors import person
+from registry.app_drafts import start_draft
 from registry.credentials import create_secret
 from registry.lifecycle import create_organization, request_go_live
 from registry.members import invite
@@ -21,19 +22,22 @@ from tests.conftest import Cast
 
 # Session, user and membership are three of each.
 PAGES = {
-    "organizations": 9,
-    "organization": 12,
+    "organizations": 11,
+    "organization": 15,
     "organization_profile": 9,
     "organization_activity": 9,
     "registration_tokens": 9,
     "registration_token_new": 9,
     "organization_federation": 9,
     "organization_members": 9,
-    "apps": 9,
+    "apps": 10,
     "app_new": 9,
+    "app_draft": 9,
     "app": 12,
     "app_edit": 9,
-    "app_activity": 9,
+    "app_activity": 10,
+    "app_code": 9,
+    "app_test": 9,
     "app_credentials": 9,
     "app_trust": 9,
     "app_go_live": 12,
@@ -52,6 +56,7 @@ def grow(cast: Cast, client: Client, make_client: Callable[..., Client], now: da
         more = make_client(client_name=f"App {number}", scope="bookings.read bookings.write")
         create_secret(more, cast.as_owner, now=now, expires_at=now + timedelta(days=3))
         request_go_live(more, cast.as_owner, now=now)
+        start_draft(cast.as_owner, cast.organization, "web", now=now)
         Client.objects.filter(pk=more.pk).update(state="suspended" if number % 2 else "active")
         user = User.objects.create_user(f"more{number}@lighthouse.example")
         Membership.objects.create(organization=cast.organization, user=user, role="viewer")
@@ -68,8 +73,11 @@ def test_a_page_takes_the_same_number_of_queries_for_much_as_for_little(
 ) -> None:
     client = make_client()
     arguments: list[Any] = [] if name == "organizations" else [cast.organization.slug]
-    needs_app = name.startswith("app_") and name != "app_new"
-    url = reverse(name, args=[*arguments, client.reference] if needs_app or name == "app" else arguments)
+    if name == "app_draft":
+        arguments += [start_draft(cast.as_owner, cast.organization, "web", now=now).reference, "review"]
+    elif (name.startswith("app_") and name != "app_new") or name == "app":
+        arguments.append(client.reference)
+    url = reverse(name, args=arguments)
     # The menu of organizations is there as soon as there are two; it costs the same query.
     little = count(owner, url)
     grow(cast, client, make_client, now)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db.models import QuerySet
 from django.test import Client as Browser
 from django.urls import reverse
@@ -23,17 +24,31 @@ from dcr.models import (
 )
 from dcr.registration_access_tokens import issue_registration_access_token
 from federation.models import EntityClaim, FederationRecord, TrustAnchorRecord
+from registry.actors import person
+from registry.app_drafts import start_draft
 from registry.credentials import create_secret
 from registry.lifecycle import request_go_live
 from registry.members import invite
-from registry.models import ChangeRequest, Client, ClientKeySet, ClientSecret, Contact, Invitation, Organization, Scope, User
+from registry.models import (
+    AppDraft,
+    ChangeRequest,
+    Client,
+    ClientKeySet,
+    ClientSecret,
+    Contact,
+    FailedRequest,
+    Invitation,
+    Organization,
+    Scope,
+    User,
+)
 from tests.conftest import Cast
 
 pytestmark = pytest.mark.threat("R06")
 
 PAYLOADS = (Path(__file__).parent / "markup_corpus.txt").read_text().splitlines()
 LENGTH = 199
-SAFE_ADDRESSES = ("/", "#", "?", "http://127.0.0.1", "data-")
+SAFE_ADDRESSES = ("/", "#", "?", "http://127.0.0.1", "data-", f"mailto:{settings.DEFAULT_FROM_EMAIL}")
 
 
 class Structure(HTMLParser):
@@ -57,7 +72,9 @@ def furnished(cast: Cast, make_client: Callable[..., Client], now: datetime) -> 
     client = make_client(contacts=["tech@lighthouse.example"], client_uri="https://lighthouse.example")
     create_secret(client, cast.as_owner, now=now, label="x", expires_at=now + timedelta(days=3))
     change = request_go_live(client, cast.as_owner, now=now, justification="x")
+    start_draft(person(cast.owner), cast.organization, "web", now=now)
     invite(cast.organization, cast.as_owner, email="x@lighthouse.example", role="viewer", now=now)
+    FailedRequest.objects.create(client=client, time=now, endpoint="x", error="x", redirect_uri="x")
     ClientKeySet.objects.create(client=client, jwks_uri="x", attempted_at=now, failure="x")
     FederationRecord.objects.create(client=client, entity_id="x", twin_digest="x", anchor="x", superior="x")
     EntityClaim.objects.create(organization=cast.organization, entity_id="x", challenge="x", challenged_at=now)
@@ -93,7 +110,9 @@ def store(text: str, cast: Cast, client: Client, change: ChangeRequest) -> None:
     fill(FederationRecord.objects.all(), text, "entity_id", "entity_type", "anchor", "superior", **record_of(text, declared))
     fill(ChangeRequest.objects.all(), text, "justification", "reason", metadata={**metadata, "tos_uri": text}, state="sent_back")
     fill(ClientSecret.objects.all(), text, "label")
+    AppDraft.objects.update(answers={"kind": "web", "client_name": text})
     fill(ClientKeySet.objects.all(), text, "jwks_uri", "failure")
+    fill(FailedRequest.objects.all(), text, "endpoint", "error", "description", "request_id", "redirect_uri")
     fill(Contact.objects.all(), text, "email")
     fill(Invitation.objects.all(), text, "email")
     fill(User.objects.filter(pk=cast.viewer.pk), text, "name")
@@ -143,7 +162,7 @@ def pages(cast: Cast, client: Client, change: ChangeRequest) -> Iterator[str]:
         "app_new",
     ):
         yield reverse(name, args=[slug])
-    for name in ("app", "app_edit", "app_delete", "app_activity", "app_credentials", "app_trust", "app_go_live"):
+    for name in ("app", "app_edit", "app_delete", "app_activity", "app_code", "app_test", "app_credentials", "app_trust", "app_go_live"):
         yield reverse(name, args=place)
     yield reverse("app_change", args=[*place, change.reference])
     token = InitialAccessToken.objects.get()
@@ -188,15 +207,21 @@ def check_form(response: Any) -> None:
 APP_FIELDS = ("client_name", "redirect_uris", "jwks", "jwks_uri", "contacts", "client_uri", "policy_uri", "tos_uri", "logo_uri", "scope")
 
 
+STEPS = ("kind", "basics", "redirects", "authentication", "scopes", "review")
+
+
 @pytest.mark.parametrize("kind", ["web", "a payload"])
-def test_markup_in_the_fields_of_an_app_comes_back_as_text(cast: Cast, developer: Browser, kind: str) -> None:
-    new, checks = reverse("app_new", args=[cast.organization.slug]), reverse("app_check", args=[cast.organization.slug])
+def test_markup_in_the_fields_of_an_app_comes_back_as_text(cast: Cast, developer: Browser, kind: str, now: datetime) -> None:
+    draft = start_draft(person(cast.developer), cast.organization, "web", now=now)
+    checks = f"{reverse('app_check', args=[cast.organization.slug])}?draft={draft.reference}"
     for payload in PAYLOADS:
         data = {**dict.fromkeys(APP_FIELDS, payload), "kind": kind if kind == "web" else payload}
-        check_form(developer.post(new, data))
+        for step in STEPS:
+            check_form(developer.post(reverse("app_draft", args=[cast.organization.slug, draft.reference, step]), data, follow=True))
         for field in ("redirect_uris", "contacts", "kind"):
-            fragment = Structure(developer.post(f"{checks}?field={field}", {**data, "scope": ""}).content.decode())
-            assert {tag for tag, _ in fragment.elements} <= {"ul", "li", "div", "span", "strong", "svg", "use", "code"}
+            fragment = Structure(developer.post(f"{checks}&field={field}", {**data, "scope": ""}).content.decode())
+            assert all(address.startswith(SAFE_ADDRESSES) for address in fragment.addresses)
+            assert {tag for tag, _ in fragment.elements} <= {"ul", "li", "div", "span", "strong", "svg", "use", "code", "a"}
 
 
 def test_markup_in_the_fields_of_an_organization_comes_back_as_text(cast: Cast, owner: Browser) -> None:

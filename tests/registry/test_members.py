@@ -99,9 +99,25 @@ def test_only_an_owner_invites_and_changes_members(cast, now, name, role):
     assert refusal(lambda: invite(cast.organization, actor, email="x@example.org", role=role, now=now)) == "permission"
     other = Membership.objects.get(organization=cast.organization, user=cast.developer if name != "developer" else cast.viewer)
     assert refusal(lambda: change_role(other, role, actor)) == "permission"
-    assert refusal(lambda: remove_member(other, actor)) == "permission"
+    # A reviewer may, and says why.
+    assert refusal(lambda: remove_member(other, actor)) == ("reason_missing" if name == "reviewer" else "permission")
     assert AuditEvent.objects.count() == before
     assert not Invitation.objects.exists()
+
+
+def test_a_reviewer_takes_away_and_the_partner_reads_why(cast, now):
+    invited = invite(cast.organization, cast.as_owner, email="x@example.org", role="viewer", now=now).row
+    member = Membership.objects.get(organization=cast.organization, user=cast.viewer)
+    owner = Membership.objects.get(organization=cast.organization, user=cast.owner)
+    assert refusal(lambda: revoke_invitation(invited, cast.as_reviewer, now=now)) == "reason_missing"
+    assert refusal(lambda: remove_member(owner, cast.as_reviewer, reason="Because.")) == "last_owner"
+    revoke_invitation(invited, cast.as_reviewer, now=now, reason="A wrong address.")
+    remove_member(member, cast.as_reviewer, reason="Left the company.")
+    events = AuditEvent.objects.filter(event__in=("member.invitation_revoked", "member.removed")).order_by("id")
+    assert [(event.actor_kind, event.reason, event.organization) for event in events] == [
+        ("staff", "A wrong address.", cast.organization),
+        ("staff", "Left the company.", cast.organization),
+    ]
 
 
 @pytest.mark.parametrize("role", ["reviewer", "system", "operator", "administrator", "", "OWNER"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
+from urllib.parse import quote
 
 from protocol.constants import WELL_KNOWN_FEDERATION
 
@@ -14,4 +14,4 @@ def configuration_url(entity_id: str) -> str:
 
 def statement_url(fetch_endpoint: str, subject: str) -> str:
     """Return the URL that asks a fetch endpoint about `subject` (8.1.1)."""
-    return f"{fetch_endpoint}{'&' if '?' in fetch_endpoint else '?'}{urlencode({'sub': subject})}"
+    return f"{fetch_endpoint}{'&' if '?' in fetch_endpoint else '?'}sub={quote(subject, safe='')}"

@@ -16,9 +16,11 @@ from django.utils.html import format_html
 
 from federation.models import OrganizationRule, RegistrationRequest
 from federation.organizations import assign_request, delete_organization_rule, dismiss_request, save_organization_rule
+from federation.rule_preview import OrganizationRuleReport, preview_organization_rule
 from portal.admin.base import staff_actor
-from portal.admin.federation.pages import FederationAdmin, OrganizationField, ReasonForm, Refused, RuleAdmin, entity_field, show_refusal
+from portal.admin.federation.pages import FederationAdmin, entity_field
 from portal.admin.presentation import LABELS, events_about, plain, timeline
+from portal.admin.rules import OrganizationField, ReasonForm, Refused, RuleAdmin, show_refusal
 from portal.admin.site import staff_site
 from portal.templatetags.portal import state_badge, when
 from protocol.errors import InvalidUrl
@@ -40,6 +42,8 @@ class RuleForm(forms.Form):
 class OrganizationRuleAdmin(RuleAdmin):
     """Rules that say whose the entities below a superior are."""
 
+    area = "federation"
+    is_previewed = True
     label = "Organization rules"
     list_display = ("superior", "organization", "created_by", "created_at")
     list_select_related = ("organization", "created_by")
@@ -54,10 +58,19 @@ class OrganizationRuleAdmin(RuleAdmin):
         rule: OrganizationRule | None = self.get_rule(request, pk)
         initial = {"organization": rule.organization.slug} if rule else None
         form = RuleForm(request.POST if request.method == "POST" else None, is_new=rule is None, initial=initial)
-        if form.is_valid() and self._save(request, rule, form):
+        report = self._look_at(rule, form) if form.is_valid() else None
+        if report and request.POST.get("seen") == report.digest and self._save(request, rule, form):
             return redirect(self.url_to("changelist"))
         text = "Apps that are registered keep their organization; a rule counts for entities that register from now on."
-        return self.rule_page(request, rule, form, text)
+        return self.rule_page(request, rule, form, text, decides=report)
+
+    def _look_at(self, rule: OrganizationRule | None, form: RuleForm) -> OrganizationRuleReport | None:
+        """Return what the rule would decide, None when its superior is refused."""
+        try:
+            return preview_organization_rule(rule.superior if rule else form.cleaned_data["superior"], form.cleaned_data["organization"])
+        except Refused as error:
+            show_refusal(form, error, {InvalidUrl: "superior"})
+            return None
 
     def _save(self, request: HttpRequest, rule: OrganizationRule | None, form: RuleForm) -> bool:
         superior = rule.superior if rule else form.cleaned_data["superior"]

@@ -13,11 +13,20 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 
 from federation.models import RefusedEntity, TrustAnchorRecord
-from federation.trust_anchors import EDITABLE, HIGHEST_POSITION, add_trust_anchor, change_trust_anchor, distrust, trust_again
+from federation.trust_anchors import (
+    EDITABLE,
+    HIGHEST_POSITION,
+    add_trust_anchor,
+    change_trust_anchor,
+    distrust,
+    last_confirmed,
+    rules_about,
+    trust_again,
+)
 from portal.admin.base import Crumb, staff_actor
-from portal.admin.federation.pages import FederationAdmin, ReasonForm, Refused, carried_by, entity_field, show_refusal
+from portal.admin.federation.pages import FederationAdmin, carried_by, entity_field
 from portal.admin.presentation import events_about, timeline
-from portal.admin.rules import disable_unless
+from portal.admin.rules import ReasonForm, Refused, disable_unless, show_refusal
 from portal.admin.site import staff_site
 from portal.templatetags.portal import state_badge
 from protocol.constants import JWKS_LIMIT
@@ -168,6 +177,8 @@ class TrustAnchorAdmin(FederationAdmin):
             "state": trusted_badge(anchor),
             "keys": pinned_keys(anchor),
             "carried": carried_by(anchor.entity_id),
+            "rules": rules_about(anchor.entity_id),
+            "confirmed_at": last_confirmed(anchor.entity_id),
             "distrust_url": self.url_to("distrust", pk),
             "trust_again_url": self.url_to("trust_again", pk),
             "events": timeline(events_about(("trustanchorrecord", str(pk)))),
@@ -192,6 +203,7 @@ class TrustAnchorAdmin(FederationAdmin):
                 return redirect(self.url_to("change", pk))
         carried, crumbs = carried_by(anchor.entity_id), [(str(anchor), self.url_to("change", pk))]
         context = {"form": form, "carried": carried, "tokens_count": carried.count_tokens(), "crumbs": crumbs, "back": crumbs[0][1]}
+        context["rules"] = rules_about(anchor.entity_id)
         return self.page(request, "admin/staff/distrust.html", "Trust it no more", **context)
 
     def trust_again_view(self, request: HttpRequest, pk: int) -> HttpResponse:

@@ -11,9 +11,10 @@ from django.shortcuts import redirect
 from django.utils import timezone
 
 from federation.models import TrustAnchorRecord, TrustMarkRule
-from federation.trust_mark_rules import EDITABLE, delete_trust_mark_rule, save_trust_mark_rule
+from federation.rule_preview import RuleReport, digest_of_rules, preview_mark_rules, rules_after
+from federation.trust_mark_rules import EDITABLE, delete_trust_mark_rule, review_rule, save_trust_mark_rule
 from portal.admin.base import staff_actor
-from portal.admin.federation.pages import URL_ATTRIBUTES, Refused, RuleAdmin, show_refusal
+from portal.admin.rules import URL_ATTRIBUTES, Refused, RuleAdmin, show_refusal
 from portal.admin.site import staff_site
 from portal.templatetags.portal import state_badge
 from protocol.constants import CLIENT_ID_LIMIT
@@ -83,6 +84,8 @@ def _words(scope: Scope) -> str:
 class TrustMarkRuleAdmin(RuleAdmin):
     """Rules about trust marks."""
 
+    area = "federation"
+    is_previewed = True
     label = "Trust mark rules"
     list_display = ("trust_mark_type", "shown_anchor", "shown_grants", "shown_state")
     list_filter = ("is_enabled",)
@@ -107,16 +110,27 @@ class TrustMarkRuleAdmin(RuleAdmin):
         """Show a rule, and save it."""
         rule: TrustMarkRule | None = self.get_rule(request, pk)
         form = MarkRuleForm(request.POST if request.method == "POST" else None, rule=rule)
+        report: RuleReport | None = None
         if form.is_valid():
             try:
-                save_trust_mark_rule(rule, form.cleaned_data, staff_actor(request), now=timezone.now())
+                review_rule(rule, form.cleaned_data, staff_actor(request))
+                report = preview_mark_rules(*rules_after(rule, form.cleaned_data))
+                if request.POST.get("seen") == report.digest:
+                    return self._save(request, rule, form, report.digest)
             except Refused as error:
                 show_refusal(form, error, {})
-            else:
-                messages.success(request, f"Saved. {COUNTS_FROM}")
-                return redirect(self.url_to("changelist"))
         text = "An entity that carries a trust mark of this type gets what is chosen here, as long as the mark is valid."
-        return self.rule_page(request, rule, form, text)
+        return self.rule_page(request, rule, form, text, report=report)
+
+    def _save(self, request: HttpRequest, rule: TrustMarkRule | None, form: MarkRuleForm, seen: str) -> HttpResponse:
+        """Save what was looked at. Raises what the service raises."""
+
+        def is_other() -> bool:
+            return digest_of_rules(*rules_after(rule, form.cleaned_data)) != seen
+
+        save_trust_mark_rule(rule, form.cleaned_data, staff_actor(request), now=timezone.now(), unless=is_other)
+        messages.success(request, f"Saved. {COUNTS_FROM}")
+        return redirect(self.url_to("changelist"))
 
     def remove_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Ask, and forget a rule."""
@@ -127,4 +141,5 @@ class TrustMarkRuleAdmin(RuleAdmin):
             return f"The rule is removed. {COUNTS_FROM}"
 
         text = "What it entitles to ends for every app that has it by this rule alone. Its next check ends it, which is due at once."
-        return self.confirm_removal(request, rule, change, text)
+        report = preview_mark_rules(*rules_after(rule, None)) if request.method != "POST" else None
+        return self.confirm_removal(request, rule, change, text, report=report)

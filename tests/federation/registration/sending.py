@@ -43,7 +43,7 @@ def refusal(answer: Any) -> str:
     assert answer["Content-Type"].startswith("text/html")
     assert "http-equiv" not in text.lower()
     assert answer["X-Request-ID"] in text
-    found = re.search(r'<p class="muted"><span class="mono">([a-z_]+)</span></p>', text)
+    found = re.search(r'<p class="muted"><(?:span|a) class="mono"[^>]*>([a-z_]+)</(?:span|a)></p>', text)
     assert found, text[:2000]
     return found[1]
 

@@ -101,7 +101,7 @@ def test_of_a_failure_nothing_is_kept_that_the_network_said(world: World, lighth
     lighthouse.entity.fault = Fault.HTML_PAGE
     push(lighthouse)
     kept = EntityLookup.objects.get().failure
-    assert set(kept) == {"step", "title", "entity", "sentence", "fixer", "class", "code", "status"}
+    assert set(kept) == {"step", "title", "entity", "sentence", "fixer", "class", "code", "status", "request_id"}
     assert "<" not in json.dumps(kept)
 
 

@@ -34,7 +34,7 @@ def sign_in() -> Callable[[User], Browser]:
 
     def sign(user: User) -> Browser:
         browser = Browser(SERVER_NAME="127.0.0.1")
-        browser.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+        browser.force_login(user, backend="portal.accounts.AuthenticationBackend")
         return browser
 
     return sign
@@ -157,3 +157,10 @@ def step_of(row: Any, name: str) -> str:
 def messages_in(response: Any) -> str:
     """Return what the page says on top."""
     return " ".join(str(message) for message in response.context["messages"])
+
+
+def save_rule(browser: Browser, address: str, data: dict[str, Any], **how: Any) -> Any:
+    """Send the form of a rule, look at who would change, and save what was shown; return the last answer."""
+    response = browser.post(address, data)
+    shown = response.context and (response.context.get("report") or response.context.get("decides"))
+    return browser.post(address, {**data, "seen": shown.digest}, **how) if shown else response

@@ -20,7 +20,7 @@ from protocol.jose import generate_private_key
 from registry.lifecycle import change_organization
 from registry.models import AuditEvent, Client, Membership, Organization, Scope, User
 from tests.conftest import Cast, make_organization
-from tests.portal.admin.conftest import ANCHOR, HARBOUR, Federated, list_of, messages_in, page_of, subpage_of
+from tests.portal.admin.conftest import ANCHOR, HARBOUR, Federated, list_of, messages_in, page_of, save_rule, subpage_of
 
 MARK = "https://marks.example/certified"
 HOSTILE = (
@@ -250,14 +250,14 @@ def test_refusing_a_trust_anchor_says_so_and_disables_it(as_operator: Browser, f
 @pytest.mark.parametrize("typed", ["lighthouse-travel", "Lighthouse Travel", "lighthouse travel", "org_id"])
 def test_a_rule_takes_an_organization_by_short_name_name_or_identifier(as_operator: Browser, cast: Cast, typed: str) -> None:
     typed = str(cast.organization.org_id) if typed == "org_id" else typed
-    as_operator.post(list_of(OrganizationRule, "add"), {"superior": HARBOUR, "organization": typed})
+    save_rule(as_operator, list_of(OrganizationRule, "add"), {"superior": HARBOUR, "organization": typed})
     assert OrganizationRule.objects.get().organization == cast.organization
 
 
 def test_an_organization_that_is_unknown_or_named_like_another_is_refused(as_operator: Browser, cast: Cast, now: datetime) -> None:
     make_organization(cast.stranger, cast.reviewer, now)
     for typed, words in (("nobody", "No organization"), ("Lighthouse Travel", "More than one"), ("", "required"), ("\x00", "Null")):
-        response = as_operator.post(list_of(OrganizationRule, "add"), {"superior": HARBOUR, "organization": typed})
+        response = save_rule(as_operator, list_of(OrganizationRule, "add"), {"superior": HARBOUR, "organization": typed})
         assert words in errors_in(response)["organization"][0]
 
 
@@ -270,11 +270,11 @@ def test_the_form_proposes_approved_organizations(as_operator: Browser, cast: Ca
 def test_a_rule_is_not_added_twice_but_changed_and_removed(as_operator: Browser, cast: Cast, now: datetime) -> None:
     other = make_organization(cast.stranger, cast.reviewer, now, "Tidewater Ferries")
     add = list_of(OrganizationRule, "add")
-    as_operator.post(add, {"superior": HARBOUR, "organization": "lighthouse-travel"})
-    response = as_operator.post(add, {"superior": HARBOUR, "organization": other.slug})
+    save_rule(as_operator, add, {"superior": HARBOUR, "organization": "lighthouse-travel"})
+    response = save_rule(as_operator, add, {"superior": HARBOUR, "organization": other.slug})
     assert "There is a rule" in errors_in(response)["superior"][0]
     rule = OrganizationRule.objects.get()
-    as_operator.post(page_of(rule), {"superior": "https://ignored.example", "organization": other.slug})
+    save_rule(as_operator, page_of(rule), {"superior": "https://ignored.example", "organization": other.slug})
     rule = OrganizationRule.objects.get()
     assert (rule.superior, rule.organization) == (HARBOUR, other)
     event = AuditEvent.objects.filter(event="organization_rule.saved").first()
@@ -286,7 +286,7 @@ def test_a_rule_is_not_added_twice_but_changed_and_removed(as_operator: Browser,
 
 def test_nobody_makes_a_rule_for_their_own_organization(as_operator: Browser, cast: Cast) -> None:
     Membership.objects.create(organization=cast.organization, user=cast.operator, role="owner")
-    response = as_operator.post(list_of(OrganizationRule, "add"), {"superior": HARBOUR, "organization": "lighthouse-travel"})
+    response = save_rule(as_operator, list_of(OrganizationRule, "add"), {"superior": HARBOUR, "organization": "lighthouse-travel"})
     assert "organization of their own" in errors_in(response)["organization"][0]
 
 
@@ -372,7 +372,7 @@ def rule_data(**changes: Any) -> dict[str, Any]:
 def test_an_operator_adds_a_rule_and_every_app_is_due(as_operator: Browser, federated: Federated, now: datetime) -> None:
     given_up = FederationRecord.objects.get()
     data = rule_data(anchor=ANCHOR, issuers="https://one.example\n\n https://two.example\nhttps://one.example")
-    response = as_operator.post(list_of(MarkRule, "add"), data, follow=True)
+    response = save_rule(as_operator, list_of(MarkRule, "add"), data, follow=True)
     assert "refresh_trust" in messages_in(response)
     rule = MarkRule.objects.get()
     assert (rule.trust_mark_type, rule.anchor, rule.issuers) == (MARK, ANCHOR, ["https://one.example", "https://two.example"])
@@ -380,7 +380,7 @@ def test_an_operator_adds_a_rule_and_every_app_is_due(as_operator: Browser, fede
     record = FederationRecord.objects.get()
     assert record.next_check_at < given_up.next_check_at
     FederationRecord.objects.update(next_check_at=None)
-    as_operator.post(page_of(rule), rule_data())
+    save_rule(as_operator, page_of(rule), rule_data())
     assert FederationRecord.objects.get().next_check_at is None
     assert staff_events() == ["trust_mark_rule.added", "trust_mark_rule.changed"]
 
@@ -390,11 +390,11 @@ def test_saving_a_rule_unchanged_writes_nothing(as_operator: Browser, federated:
     form = as_operator.get(page_of(rule)).context["form"]
     data = {name: form[name].value() for name in form.fields}
     assert data["issuers"] == "https://one.example"
-    response = as_operator.post(page_of(rule), {name: value for name, value in data.items() if value})
+    response = save_rule(as_operator, page_of(rule), {name: value for name, value in data.items() if value})
     assert "no scope gone" in errors_in(response)["scopes"][0]
     rule.scopes = []
     rule.save()
-    as_operator.post(page_of(rule), {**data, "scopes": []})
+    save_rule(as_operator, page_of(rule), {**data, "scopes": []})
     assert staff_events() == []
 
 
@@ -404,14 +404,14 @@ def test_saving_a_rule_unchanged_writes_nothing(as_operator: Browser, federated:
 ])  # fmt: skip
 def test_values_that_a_rule_cannot_have_are_refused_at_their_field(as_operator: Browser, cast: Cast, wrong: dict[str, Any]) -> None:
     Scope.objects.create(name="retired", title="No more", is_retired=True)
-    assert list(errors_in(as_operator.post(list_of(MarkRule, "add"), rule_data(**wrong)))) == list(wrong)
+    assert list(errors_in(save_rule(as_operator, list_of(MarkRule, "add"), rule_data(**wrong)))) == list(wrong)
     assert not MarkRule.objects.exists()
 
 
 def test_there_is_one_rule_for_a_type_and_an_anchor(as_operator: Browser, federated: Federated) -> None:
     for data in (rule_data(), rule_data(anchor=ANCHOR)):
-        assert as_operator.post(list_of(MarkRule, "add"), data).status_code == 302
-    assert "There is a rule" in errors_in(as_operator.post(list_of(MarkRule, "add"), rule_data()))["trust_mark_type"][0]
+        assert save_rule(as_operator, list_of(MarkRule, "add"), data).status_code == 302
+    assert "There is a rule" in errors_in(save_rule(as_operator, list_of(MarkRule, "add"), rule_data()))["trust_mark_type"][0]
     other = MarkRule.objects.get(anchor=ANCHOR)
     assert "There is a rule" in errors_in(as_operator.post(page_of(other), rule_data()))["trust_mark_type"][0]
 
@@ -419,7 +419,7 @@ def test_there_is_one_rule_for_a_type_and_an_anchor(as_operator: Browser, federa
 def test_a_retired_scope_stays_where_a_rule_has_it(as_operator: Browser, cast: Cast) -> None:
     Scope.objects.create(name="retired", title="No more", is_retired=True)
     rule = MarkRule.objects.create(trust_mark_type=MARK, scopes=["retired"])
-    as_operator.post(page_of(rule), rule_data(scopes=["retired", "bookings.read"]))
+    save_rule(as_operator, page_of(rule), rule_data(scopes=["retired", "bookings.read"]))
     rule.refresh_from_db()
     assert set(rule.scopes) == {"bookings.read", "retired"}
 
@@ -484,7 +484,7 @@ def test_pages_need_the_same_queries_however_many_rows_there_are(
     rule = OrganizationRule.objects.create(superior=HARBOUR, organization=cast.organization)
     refused, mark = RefusedEntity.objects.create(entity_id=HARBOUR, reason="x"), MarkRule.objects.create(trust_mark_type=MARK)
     pages = {
-        page_of(federated.anchor): 5, subpage_of(federated.anchor, "distrust"): 5, page_of(refused): 5, page_of(rule): 5, page_of(mark): 6,
+        page_of(federated.anchor): 8, subpage_of(federated.anchor, "distrust"): 7, page_of(refused): 5, page_of(rule): 5, page_of(mark): 6,
         page_of(federated.request): 5, page_of(federated.client): 15, list_of(TrustAnchorRecord): 4, list_of(RefusedEntity): 4,
         list_of(OrganizationRule): 4, list_of(RegistrationRequest): 4, list_of(MarkRule): 4,
         list_of(RefusedEntity, "add") + f"?entity_id={HARBOUR}": 5,

@@ -110,5 +110,6 @@ def test_nothing_else_is_ever_fetched():
         "signed_jwks",
         "entity_claim",
         "sector_identifier",
+        "homepage",
         "trust_mark_status",
     }
