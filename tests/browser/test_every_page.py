@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.enable_socket]
 
 # Where documents are, not pages; and leaving.
 ELSEWHERE = re.compile(
-    r"/(static|oauth|\.well-known|register|federation|api|metrics|healthz|readyz)\b|/accounts/logout/|/export|/csv/|\.(csv|jsonl|json|pem|env)$"
+    r"^/(static|oauth|\.well-known|register|federation|api|metrics|healthz|readyz)\b|/accounts/logout/|/export|/csv/|\.(csv|jsonl|json|pem|env)$"
 )
 # One page of each kind is looked at: what names an object, an anchor or a code does not make another kind.
 OBJECTS = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|(?<=/)\d+(?=/)")
