@@ -8,7 +8,7 @@ from datetime import datetime
 from django.db.models import F
 
 from dcr.initial_access_tokens import with_keeper
-from registry.reminders import CHUNK, LONGEST_BEFORE, TOLD_AFTER_END, Ending
+from registry.reminders import CHUNK, FIRST_TOLD_BEFORE, TOLD_AFTER_END, Ending
 
 
 def find_ending_tokens(now: datetime) -> Iterator[list[Ending]]:
@@ -17,7 +17,7 @@ def find_ending_tokens(now: datetime) -> Iterator[list[Ending]]:
     One that registers nothing any more, because it was revoked or nobody keeps it, is left out.
     """
     wanted = with_keeper().filter(
-        revoked_at=None, uses__lt=F("uses_limit"), expires_at__gt=now - TOLD_AFTER_END, expires_at__lte=now + LONGEST_BEFORE
+        revoked_at=None, uses__lt=F("uses_limit"), expires_at__gt=now - TOLD_AFTER_END, expires_at__lte=now + FIRST_TOLD_BEFORE
     )
     after = 0
     while rows := list(wanted.filter(pk__gt=after).order_by("pk")[:CHUNK]):

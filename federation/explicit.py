@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -11,13 +12,13 @@ from typing import Any, Final
 from federation.client_documents import Way
 from federation.core.resolution import Resolution
 from federation.core.statements import EntityConfiguration, UnverifiedStatement, parse_entity_statement, verify_entity_configuration
-from federation.lookups import TrustNotEstablished, look_up
+from federation.lookups import TrustNotEstablished, keep_unread, look_up
 from federation.models import FederationRecord
 from federation.own_entity import own_entity_id, sign_as_entity
 from federation.registration import as_time, prepare, read_surroundings, register
 from federation.resolving import get_resolver
 from protocol.constants import CLOCK_LEEWAY, EXPLICIT_REGISTRATION_RESPONSE_TYPE, TRUST_CHAIN_HEADER_LIMIT
-from protocol.errors import InvalidClient, InvalidJson, InvalidRequest, InvalidTrustChain, SignatureInvalid
+from protocol.errors import InvalidClient, InvalidJson, InvalidRequest, InvalidTrustChain, ProtocolError, SignatureInvalid
 from protocol.jose import VerificationBudget
 from protocol.strict_json import parse_strict_json
 from registry.actors import federation_entity
@@ -47,7 +48,17 @@ class Registered:
     other_metadata: Mapping[str, Mapping[str, Any]]
 
 
-def read_registration(body: bytes, media_type: str) -> RegistrationBody:
+@contextmanager
+def _refusals_kept(statement: UnverifiedStatement, source: str, now: datetime) -> Iterator[None]:
+    """Keep for staff why a registration is refused inside the with block, where nothing was looked up yet."""
+    try:
+        yield
+    except ProtocolError as error:
+        keep_unread(statement.unverified_subject, error, source=source, now=now)
+        raise
+
+
+def read_registration(body: bytes, media_type: str, *, source: str, now: datetime) -> RegistrationBody:
     """Return what was posted, by its media type (FED-EXP-02, -03, -06, -07, -09). Raises InvalidRequest, StatementInvalid."""
     chain: Sequence[Any] = ()
     if media_type == CHAIN:
@@ -55,13 +66,19 @@ def read_registration(body: bytes, media_type: str) -> RegistrationBody:
         statement = parse_entity_statement(chain[0], max_length=TRUST_CHAIN_HEADER_LIMIT)
     else:
         statement = parse_entity_statement(body, max_length=TRUST_CHAIN_HEADER_LIMIT)
+    with _refusals_kept(statement, source, now):
+        return RegistrationBody(statement, _read_anchors(statement, chain))
+
+
+def _read_anchors(statement: UnverifiedStatement, chain: Sequence[Any]) -> frozenset[str]:
+    """Return where the chains end that came with a statement. Raises InvalidRequest, StatementInvalid."""
     header = statement.jwt.unverified_header
     if chain and "peer_trust_chain" in header:
         raise InvalidRequest("peer_trust_chain does not go with a chain as body.", members=("peer_trust_chain",))
     if "peer_trust_chain" in header and _subject_of(header["peer_trust_chain"]) != own_entity_id():
         raise InvalidTrustChain("peer_trust_chain does not begin at this server.", members=("peer_trust_chain",))
     chains = [chain, *(header[name] for name in ("trust_chain", "peer_trust_chain") if name in header)]
-    return RegistrationBody(statement, frozenset(_end_of(found) for found in chains if found))
+    return frozenset(_end_of(found) for found in chains if found)
 
 
 def _read_chain(body: bytes) -> list[str]:
@@ -97,9 +114,10 @@ def register_explicitly(posted: RegistrationBody, *, source: str, now: datetime)
     request is not signed by keys that the federation vouches for, FederationError for trust that is not established, AccessDenied when
     the organization or a rule refuses, OAuthError of RFC 7591 for metadata that our rules refuse.
     """
-    if len(posted.anchors) > 1:
-        raise InvalidTrustChain("The chains of this request do not end at the same trust anchor.")
-    configuration = _verify(posted.statement, now)
+    with _refusals_kept(posted.statement, source, now):
+        if len(posted.anchors) > 1:
+            raise InvalidTrustChain("The chains of this request do not end at the same trust anchor.")
+        configuration = _verify(posted.statement, now)
     only_anchor = next(iter(posted.anchors), None)
 
     def work() -> Registered:

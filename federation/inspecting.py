@@ -28,7 +28,7 @@ from protocol.jose import VerificationBudget
 from registry.client_metadata.wire import error_for_findings
 from registry.findings import Finding, Findings
 from registry.lifecycle import Assessment, Rules, assess_document
-from registry.models import Client
+from registry.models import Client, Organization
 from registry.pasted_keys import LEAKED, holds_private_jwk
 from registry.policies import get_scope_rules
 
@@ -133,13 +133,16 @@ class _Registration:
     failure: Failure | None = None
 
 
-def inspect_entity(entity_id: str, fetcher: Fetcher, *, now: datetime) -> Inspection:
-    """Resolve an entity against the accepted trust anchors, and say what our rules would make of it as an app. Raises nothing."""
+def inspect_entity(entity_id: str, fetcher: Fetcher, *, now: datetime, organization: Organization | None = None) -> Inspection:
+    """Resolve an entity against the accepted trust anchors, and say what our rules would make of it as an app. Raises nothing.
+
+    Those are the rules for `organization`, or for every organization.
+    """
     around = read_surroundings(get_resolver(fetcher=fetcher))
     resolution = around.resolver.resolve(entity_id, entity_types=())
-    tried = _try_registration(resolution, around, now)
+    tried = _try_registration(resolution, around, now, organization)
     failure = resolution.failure or tried.failure
-    steps = _complete(resolution, tried)
+    steps = _complete(resolution, tried, organization)
     report = describe_resolution(resolution, steps, failure, anchors=frozenset(around.resolver.anchors))
     evidence = failure.evidence if failure and not holds_private_jwk(failure.evidence) else None
     if tried.candidate is None:
@@ -166,15 +169,15 @@ def statements_above(entity_id: str, fetcher: Fetcher) -> tuple[Resolution, Sequ
     return resolution, resolution.chain.statements if resolution.chain else ()
 
 
-def _try_registration(resolution: Resolution, around: Surroundings, now: datetime) -> _Registration:
-    """Prepare the entity as if it registered, under the rules for everybody; two queries and fetches, nothing is written."""
+def _try_registration(resolution: Resolution, around: Surroundings, now: datetime, organization: Organization | None) -> _Registration:
+    """Prepare the entity as if it registered for `organization`; two queries and fetches, nothing is written."""
     if resolution.metadata is None or not set(RELYING_PARTY_TYPES) & set(resolution.metadata.metadata):
         return _Registration()
     try:
-        candidate = prepare(resolution, _way(resolution), around)
+        candidate = prepare(resolution, _way(resolution), around, organization)
     except FederationError as error:
         return _Registration(failure=_refusal(resolution, error))
-    rules = Rules(around.policies.of(None), get_scope_rules())
+    rules = Rules(around.policies.of(organization.pk if organization else None), get_scope_rules())
     assessment = assess_document(candidate.document.document, rules, stage=Client.Stage.LIVE, now=now)
     if assessment.errors:
         refusal = InvalidMetadata(error_for_findings(assessment.errors).description)
@@ -196,7 +199,7 @@ def _refusal(resolution: Resolution, error: FederationError) -> Failure:
     return Failure(StepNumber.LOCAL_RULES, resolution.entity_id, error.description, fixer, kind, error, error.detail)
 
 
-def _complete(resolution: Resolution, tried: _Registration) -> tuple[Step, ...]:
+def _complete(resolution: Resolution, tried: _Registration, organization: Organization | None) -> tuple[Step, ...]:
     """Return the steps with those about our own rules and trust marks filled in, which a resolution leaves open."""
     if not resolution.ok:
         return resolution.steps
@@ -206,7 +209,8 @@ def _complete(resolution: Resolution, tried: _Registration) -> tuple[Step, ...]:
     if tried.failure is not None:
         ours = Step(StepNumber.LOCAL_RULES, StepStatus.FAILED, entity, tried.failure.sentence, tried.failure)
     elif tried.assessment is not None:
-        ours = Step(StepNumber.LOCAL_RULES, StepStatus.OK, entity, "Checked by the rules for every organization.")
+        whose = organization.legal_name if organization else "every organization"
+        ours = Step(StepNumber.LOCAL_RULES, StepStatus.OK, entity, f"Checked by the rules for {whose}.")
     if tried.candidate is not None:
         verdicts = tried.candidate.marks.verdicts
         words = f"{sum(one.counts for one in verdicts)} of {len(verdicts)} that this server has a rule about count."

@@ -13,6 +13,8 @@ from protocol.errors import AccessDenied, MetadataRefused, TransitionRefused
 from protocol.urls import parse_entity_identifier
 from registry import audit
 from registry.actors import Actor
+from registry.client_metadata.values import read_name
+from registry.findings import Findings
 from registry.lifecycle import create_organization
 from registry.lifecycle.organizations import approve_without_review
 from registry.models import Organization
@@ -66,7 +68,7 @@ def _create(resolution: Resolution, chain: TrustChain, actor: Actor, *, now: dat
     host = parse_entity_identifier(entity_id).host
     with transaction.atomic():
         try:
-            organization = create_organization(actor, entity_name(resolution)[:NAME_LIMIT] or host, now=now)
+            organization = create_organization(actor, entity_name(resolution) or host, now=now)
         except MetadataRefused:  # a name that no organization may have here
             organization = create_organization(actor, host, now=now)
         organization = approve_without_review(organization, actor, now=now)
@@ -85,7 +87,7 @@ def queue_entity(resolution: Resolution, actor: Actor, *, now: datetime) -> Regi
         row, created = RegistrationRequest.objects.select_for_update().get_or_create(
             entity_id=chain.subject.subject, defaults={"first_seen_at": now, "last_seen_at": now}
         )
-        row.name = entity_name(resolution)[:255]
+        row.name = entity_name(resolution)
         row.entities, row.statements = list(chain.entities), list(chain.raw)
         row.resolved_metadata = dict(resolution.metadata.metadata) if resolution.metadata else {}
         row.last_seen_at = now
@@ -103,7 +105,9 @@ def entity_name(resolution: Resolution) -> str:
         metadata.get("federation_entity", {}).get("organization_name"),
         *(metadata.get(entity_type, {}).get(name) for entity_type in metadata for name in ("organization_name", "client_name")),
     )
-    return next((name.strip() for name in names if isinstance(name, str) and name.strip()), "")
+    name = next((name.strip() for name in names if isinstance(name, str) and name.strip()), "")
+    # What a form would refuse as deceptive is no name here either (threats.md R07).
+    return read_name(name[:NAME_LIMIT], "name", Findings()) or ""
 
 
 def assign_request(request: RegistrationRequest, organization: Organization, actor: Actor, *, now: datetime) -> RegistrationRequest:

@@ -211,6 +211,17 @@ def keep_record(client: Client, candidate: Candidate, assessment: Assessment, *,
     return record
 
 
+def registered_last(record: FederationRecord) -> datetime:
+    """Return when an explicit registration was made that counts now: when the configuration was signed that asked for it.
+
+    Checks keep that configuration, and they leave `registered_at` as it was the first time.
+    """
+    if not record.statements:
+        return record.registered_at
+    statement = parse_entity_statement(record.statements[0], max_length=TRUST_CHAIN_HEADER_LIMIT)
+    return max(record.registered_at, as_time(int(statement.jwt.unverified_claims["iat"])))
+
+
 Kids = list[list[str]]
 
 

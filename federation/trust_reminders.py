@@ -13,8 +13,9 @@ from typing import Final
 from django.db.models import F, Q
 
 from federation.models import FederationRecord, RegistrationRequest
+from federation.registration import registered_last
 from registry.models import AuditEvent, Client, Reminder
-from registry.reminders import CHUNK, LONGEST_BEFORE, Ending, Incident, Recovery
+from registry.reminders import CHUNK, FIRST_TOLD_BEFORE, Ending, Incident, Recovery
 from registry.review_times import DELAYED_AFTER_DAYS, REVIEW, is_delayed
 
 DOUBT: Final = "doubt"
@@ -25,8 +26,8 @@ _IN_DOUBT: Final = (Client.Trust.SUSPECT,)
 def find_ending_trust(now: datetime) -> Iterator[list[Ending]]:
     """Yield the apps whose trust ends within 30 days and is not renewed, in chunks of one query each."""
     stays = Q(client__trust=Client.Trust.STALE) | Q(client__trust=Client.Trust.VALID, registration_ends__lte=F("client__trust_expires_at"))
-    wanted = FederationRecord.objects.filter(stays, client__trust_expires_at__gt=now, client__trust_expires_at__lte=now + LONGEST_BEFORE)
-    wanted = wanted.exclude(client__state=Client.State.CLOSED).select_related("client__organization").defer("statements", "changes")
+    wanted = FederationRecord.objects.filter(stays, client__trust_expires_at__gt=now, client__trust_expires_at__lte=now + FIRST_TOLD_BEFORE)
+    wanted = wanted.exclude(client__state=Client.State.CLOSED).select_related("client__organization").defer("changes")
     after = 0
     while rows := list(wanted.filter(pk__gt=after).order_by("pk")[:CHUNK]):
         yield [ending for row in rows if (ending := _ending(row)) is not None]
@@ -40,7 +41,7 @@ def _ending(record: FederationRecord) -> Ending | None:
     if client.trust == Client.Trust.STALE:
         why, since = f"The last check failed: {(record.failure or {}).get('sentence', 'no reason is known')}", None
     else:
-        why, since = "Its explicit registration ends. Register it again before.", record.checked_at
+        why, since = "Its explicit registration ends. Register it again before.", registered_last(record)
     return Ending(f"trust:{client.pk}", why, client, client.organization, client.trust_expires_at, "trust.ending", since=since)
 
 
@@ -51,7 +52,7 @@ def find_doubted(now: datetime) -> Iterator[list[Incident]]:
     while rows := list(wanted.filter(pk__gt=after).order_by("pk")[:CHUNK]):
         began = _beginnings(rows)
         yield [
-            Incident(f"{DOUBT}:{row.pk}", reason, row, row.organization, time, "trust.unconfirmed")
+            Incident(f"{DOUBT}:{row.pk}", reason, row, row.organization, "trust.unconfirmed")
             for row in rows
             for time, reason in [began.get(str(row.reference), (now, ""))]
             if time <= now - TOLD_AFTER
@@ -69,7 +70,8 @@ def _beginnings(clients: list[Client]) -> dict[str, tuple[datetime, str]]:
 def ended_doubts(rows: list[Reminder]) -> list[Recovery]:
     """Return which of the told doubts are over; that trust was lost has a notice of its own. One query."""
     numbers = {int(row.subject.rpartition(":")[2]): row for row in rows}
-    clients = Client.objects.filter(pk__in=numbers).exclude(trust__in=_IN_DOUBT).select_related("organization")
+    doubted = Q(trust__in=_IN_DOUBT) & ~Q(state=Client.State.CLOSED)
+    clients = Client.objects.filter(pk__in=numbers).exclude(doubted).select_related("organization")
     trusted = (Client.Trust.VALID, Client.Trust.STALE)
     return [
         Recovery(numbers[client.pk], client, client.organization, "trust.recovered", "Its trust was confirmed again.")
@@ -89,7 +91,7 @@ def find_delayed_requests(now: datetime) -> Iterator[list[Incident]]:
         yield [
             Incident(
                 f"{REVIEW}:entity-{row.pk}", f"Waiting for an organization since {row.first_seen_at:%Y-%m-%d %H:%M} UTC.", row, None,
-                row.first_seen_at, "review.delayed",
+                "review.delayed",
             )
             for row in rows
             if is_delayed(row.first_seen_at, now)

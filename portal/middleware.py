@@ -116,10 +116,17 @@ class SecurityHeadersMiddleware:
             "Permissions-Policy", "publickey-credentials-get=(self), publickey-credentials-create=(self), clipboard-write=(self)"
         )
         response.setdefault("X-Frame-Options", "DENY")
-        user = getattr(request, "user", None)
-        if response.get("Content-Type", "").startswith("text/html") and user is not None and user.is_authenticated:
+        if response.get("Content-Type", "").startswith("text/html") and _may_be_signed_in(request):
             response["Cache-Control"] = "no-store"
         return response
+
+
+def _may_be_signed_in(request: HttpRequest) -> bool:
+    """Say whether the request comes from somebody who is signed in, or from whom that cannot be told while the database is away."""
+    try:
+        return hasattr(request, "user") and request.user.is_authenticated
+    except Error:
+        return True
 
 
 class LanguageMiddleware:

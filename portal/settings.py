@@ -10,16 +10,15 @@ import os
 from pathlib import Path
 from typing import Any
 
-import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from portal.environment import env, switch, whole_number
 from portal.local_keys import read_or_create
 from protocol.errors import InvalidUrl
 from protocol.urls import parse_authority, split_uri
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
 
 KNOWN_VARIABLES = {
     "CREDENCE_ISSUER", "CREDENCE_DATA_DIR", "CREDENCE_MAIL_FROM", "CREDENCE_WEB_WORKERS", "CREDENCE_LOG_LEVEL", "CREDENCE_TRUSTED_PROXY",
@@ -27,23 +26,6 @@ KNOWN_VARIABLES = {
 }  # fmt: skip
 if unknown := sorted(name for name in os.environ if name.startswith("CREDENCE_") and name not in KNOWN_VARIABLES):
     raise ImproperlyConfigured(f"Unknown setting {', '.join(unknown)}; known are {', '.join(sorted(KNOWN_VARIABLES))}.")
-
-
-def whole_number(name: str, default: int, low: int, high: int) -> int:
-    """Return the environment's `name` as a number between `low` and `high`, or stop the start."""
-    text = env.str(name, default=str(default))
-    if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
-        raise ImproperlyConfigured(f"{name} must be a whole number from {low} to {high}, not {text!r}.")
-    return int(text)
-
-
-def switch(name: str) -> bool:
-    """Return the environment's `name` as on or off, off when it is not there, or stop the start."""
-    text = env.str(name, default="off").lower()
-    if text not in ("on", "off", "true", "false", "yes", "no", "1", "0"):
-        raise ImproperlyConfigured(f"{name} must be on or off, not {text!r}.")
-    return text in ("on", "true", "yes", "1")
-
 
 # Issuer and where it is served. Only loopback may be http (house decision 21).
 PORT = whole_number("PORT", 8000, 1, 65535)
@@ -125,6 +107,7 @@ MIDDLEWARE = [
     "portal.middleware.WhiteNoiseMiddleware",
     "portal.middleware.CSPMiddleware",
     "portal.middleware.SessionMiddleware",
+    "portal.interrupted.InterruptedFormMiddleware",
     "django.middleware.common.CommonMiddleware",
     "portal.middleware.CsrfViewMiddleware",
     "portal.middleware.AuthenticationMiddleware",

@@ -10,8 +10,8 @@ from typing import Final
 from django.db.models import Exists, F, OuterRef, Q
 
 from registry.endings import failing_keys, without_longer_sibling
-from registry.health import NOTICE_BEFORE_END
 from registry.models import AppDraft, ChangeRequest, Client, ClientCheck, ClientSecret, Organization
+from registry.reminders import FIRST_TOLD_BEFORE
 
 # Whoever works on a draft today need not be told of it.
 DRAFT_WAITS_AFTER: Final = timedelta(days=1)
@@ -80,7 +80,8 @@ def _troubled_clients(ids: Collection[int]) -> list[Client]:
     """Return the apps that are offered, stopped, or whose trust is not what it should be."""
     waiting = Q(state=Client.State.DRAFT, offered_to_owner=True) | Q(state=Client.State.SUSPENDED)
     trust = Q(trust__in=_TRUST_SENTENCES) & ~Q(state=Client.State.CLOSED)
-    return list(Client.objects.filter(waiting | trust, organization__in=ids))
+    # There may be many, and what they registered is the most of a row.
+    return list(Client.objects.filter(waiting | trust, organization__in=ids).defer("metadata", "declared_metadata", "restrictions"))
 
 
 def _troubles_of(client: Client, organization: Organization) -> Iterator[Attention]:
@@ -110,6 +111,6 @@ def _open_checks(ids: Collection[int]) -> list[ClientCheck]:
 
 def _ending_secrets(ids: Collection[int], now: datetime) -> list[ClientSecret]:
     """Return live secrets that end soon and have no other that lasts longer beside them."""
-    near = ClientSecret.objects.filter(expires_at__gt=now, expires_at__lte=now + NOTICE_BEFORE_END, client__organization__in=ids)
+    near = ClientSecret.objects.filter(expires_at__gt=now, expires_at__lte=now + FIRST_TOLD_BEFORE, client__organization__in=ids)
     rows = without_longer_sibling(near)
     return list(rows.exclude(client__state=Client.State.CLOSED).select_related("client"))

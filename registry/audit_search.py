@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from django.apps import apps
@@ -26,6 +26,8 @@ EXPORTED_AT_ONCE: Final = 1000
 _NAMES: Final = 20
 # A row is numbered when it is written and timed when it is made, a little earlier; no transaction takes longer.
 _SKEW: Final = timedelta(hours=1)
+_EARLIEST: Final = datetime.min.replace(tzinfo=UTC) + _SKEW
+_LATEST: Final = datetime.max.replace(tzinfo=UTC) - _SKEW
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,8 @@ def _find(question: AuditQuestion, first: int, last: int | None) -> QuerySet[Aud
 
 def _number_range(question: AuditQuestion) -> tuple[int, int | None]:
     """Return the numbers between which the events of the time range are; the second is None when the newest are among them."""
-    first = 0 if question.since is None else _first_after(question.since - _SKEW)
-    last = None if question.until is None else _first_after(question.until + _SKEW)
+    first = 0 if question.since is None else _first_after(max(question.since, _EARLIEST) - _SKEW)
+    last = None if question.until is None else _first_after(min(question.until, _LATEST) + _SKEW)
     return (_last_id() + 1 if first is None else first), last
 
 

@@ -27,7 +27,7 @@ _FIELDS: Final = ("text", "tone", "starts_at", "ends_at")
 def save_banner(
     banner: Banner | None, actor: Actor, *, text: str, tone: str, starts_at: datetime, ends_at: datetime, now: datetime
 ) -> Banner:
-    """Write a new banner, or change `banner`; return it. Saving what is there already writes nothing.
+    """Write a new banner, or change `banner`; return it. Saving what is there already writes nothing, a new one like it neither.
 
     Raises TransitionRefused with reason permission, MetadataRefused for a text that cannot be shown, an unknown tone, or times that no
     reader would ever meet.
@@ -36,8 +36,8 @@ def save_banner(
     values = {"text": text.strip(), "tone": tone, "starts_at": starts_at, "ends_at": ends_at}
     _review(values, now)
     with transaction.atomic():
-        row = Banner.objects.select_for_update().get(pk=banner.pk) if banner else Banner()
-        before = _values(row) if banner else {}
+        row = Banner.objects.select_for_update().get(pk=banner.pk) if banner else Banner.objects.filter(**values).first() or Banner()
+        before = _values(row) if row.pk else {}
         for name, value in values.items():
             setattr(row, name, value)
         changed = audit.difference_between(before, _values(row))

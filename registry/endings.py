@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from protocol.jose import certificate_ends
 from registry.models import Client, ClientKeySet, ClientSecret, Reminder
-from registry.reminders import CHUNK, LONGEST_BEFORE, TOLD_AFTER_END, Ending, Incident, Recovery
+from registry.reminders import CHUNK, FIRST_TOLD_BEFORE, TOLD_AFTER_END, Ending, Incident, Recovery
 
 UNREACHABLE_AFTER: Final = timedelta(hours=24)
 KEYS: Final = "keys"
@@ -27,7 +27,7 @@ def without_longer_sibling(secrets: QuerySet[ClientSecret]) -> QuerySet[ClientSe
 
 def find_ending_secrets(now: datetime) -> Iterator[list[Ending]]:
     """Yield the last secrets of apps that end within 30 days, or ended just now."""
-    near = ClientSecret.objects.filter(expires_at__gt=now - TOLD_AFTER_END, expires_at__lte=now + LONGEST_BEFORE)
+    near = ClientSecret.objects.filter(expires_at__gt=now - TOLD_AFTER_END, expires_at__lte=now + FIRST_TOLD_BEFORE)
     wanted = without_longer_sibling(near).exclude(client__state=Client.State.CLOSED).select_related("client__organization")
     after = 0
     while rows := list(wanted.filter(pk__gt=after).order_by("pk")[:CHUNK]):
@@ -60,7 +60,7 @@ def find_ending_certificates(now: datetime) -> Iterator[list[Ending]]:
 def _certificates_of(client: Client, now: datetime) -> Iterator[Ending]:
     for name, seconds in certificate_ends(client.metadata.get("jwks")):
         moment = datetime.fromtimestamp(seconds, UTC)
-        if now - TOLD_AFTER_END < moment <= now + LONGEST_BEFORE:
+        if now - TOLD_AFTER_END < moment <= now + FIRST_TOLD_BEFORE:
             sentence = f"The certificate of the registered key {name} ends."
             subject = f"certificate:{client.pk}:{name}"[:120]
             yield Ending(subject, sentence, client, client.organization, moment, "certificate.ending", "certificate.expired")
@@ -87,8 +87,7 @@ def failing_keys(now: datetime) -> QuerySet[ClientKeySet]:
 
 def _unreachable(row: ClientKeySet) -> Incident:
     sentence = f"{row.jwks_uri} could not be fetched: {row.failure}"
-    began_at = row.fresh_until or row.client.created
-    return Incident(f"{KEYS}:{row.client_id}", sentence, row.client, row.client.organization, began_at, "keys.unreachable")
+    return Incident(f"{KEYS}:{row.client_id}", sentence, row.client, row.client.organization, "keys.unreachable")
 
 
 def recovered_keys(rows: list[Reminder], now: datetime) -> list[Recovery]:

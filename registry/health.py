@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum
-from typing import Final
 
 from django.db.models import Exists, OuterRef, Q, prefetch_related_objects
 from django.db.models.fields.json import KeyTextTransform
@@ -17,8 +16,7 @@ from registry.entitlements import scopes_waiting_for_approval
 from registry.gate import Action, Fixer, client_may_act
 from registry.key_addresses import KEPT_AFTER_FAILURE
 from registry.models import Client, ClientKeySet, ClientSecret, Organization
-
-NOTICE_BEFORE_END: Final = timedelta(days=30)
+from registry.reminders import FIRST_TOLD_BEFORE, ends_soon
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,7 @@ def _check_up(client: Client, key_set: ClientKeySet | None, now: datetime) -> Ch
         return Checkup(Health.BROKEN, moment)
     if client.trust == Client.Trust.STALE or "keys_stale" in codes:
         return Checkup(Health.DEGRADED, moment)
-    if ends is not None and ends <= now + NOTICE_BEFORE_END:
+    if ends is not None and ends_soon(ends, now):
         return Checkup(Health.EXPIRING, moment)
     return Checkup(Health.UNKNOWN if codes & {"keys_unchecked", "keys_unreachable"} else Health.OK, moment)
 
@@ -97,7 +95,7 @@ def needs_attention(now: datetime) -> Q:
     organization |= Q(stage=Client.Stage.LIVE) & ~Q(organization__state=Organization.State.APPROVED)
     trust = Q(trust__in=(Client.Trust.STALE, Client.Trust.SUSPECT, Client.Trust.BROKEN))
     trust |= ~Q(trust=Client.Trust.NONE) & (Q(trust_expires_at=None) | Q(trust_expires_at__lte=now))
-    lasting = ClientSecret.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now + NOTICE_BEFORE_END), client=OuterRef("pk"))
+    lasting = ClientSecret.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now + FIRST_TOLD_BEFORE), client=OuterRef("pk"))
     secrets = Q(metadata__token_endpoint_auth_method__startswith="client_secret_") & ~Exists(lasting)
     address = KeyTextTransform("jwks_uri", OuterRef("metadata"))
     failing = ClientKeySet.objects.filter(client=OuterRef("pk"), jwks_uri=address).exclude(failure="")
@@ -150,7 +148,8 @@ def _describe_secrets(secrets: list[ClientSecret], now: datetime) -> _Described:
     if live:
         lasting = any(secret.expires_at is None for secret in live)
         ends = max(secret.expires_at for secret in live if secret.expires_at) if not lasting else None
-        noted = [Cause("secret_ending", "Its last secret ends soon. Make another one before.", Fixer.PARTNER)] if ends else []
+        soon = ends is not None and ends_soon(ends, now)
+        noted = [Cause("secret_ending", "Its last secret ends soon. Make another one before.", Fixer.PARTNER)] if soon else []
         return [], noted, ends
     sentence = "All its secrets have ended." if secrets else "It has no secret yet."
     return [Cause("secret_missing", sentence, Fixer.PARTNER)], [], None

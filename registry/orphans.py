@@ -22,11 +22,11 @@ def orphaned_organizations() -> QuerySet[Organization]:
     return rows.exclude(state__in=(Organization.State.CLOSED, Organization.State.REJECTED))
 
 
-def find_orphaned(now: datetime) -> Iterator[list[Incident]]:
+def find_orphaned(_now: datetime) -> Iterator[list[Incident]]:
     """Yield the orphaned organizations, in chunks of one query each."""
     after = 0
     while rows := list(orphaned_organizations().filter(pk__gt=after).order_by("pk")[:CHUNK]):
-        yield [Incident(f"{ORPHANED}:{row.pk}", "No owner who can sign in is left.", row, row, now, "org.orphaned") for row in rows]
+        yield [Incident(f"{ORPHANED}:{row.pk}", "No owner who can sign in is left.", row, row, "org.orphaned") for row in rows]
         after = rows[-1].pk
 
 

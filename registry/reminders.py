@@ -19,11 +19,14 @@ from registry.notices import record_news
 
 CHUNK: Final = 500
 DAYS_BEFORE: Final = (1, 7, 14, 30)
-LONGEST_BEFORE: Final = timedelta(days=max(DAYS_BEFORE))
+# From then on people are told that something ends, and lists and pages say that it ends soon.
+FIRST_TOLD_BEFORE: Final = timedelta(days=max(DAYS_BEFORE))
 # What ended longer ago than this is no news, as after a long stop of the server.
 TOLD_AFTER_END: Final = timedelta(days=3)
 KEPT: Final = timedelta(days=90)
 ENDED, OPEN = "ended", "open"
+# An incident is open once, whoever finds it at whichever moment: so all rows about it name the same one.
+_ONCE: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +48,19 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Something that is wrong since `began_at`, told once; when it is over, that is told once under `over_event`, unless that is empty."""
+    """Something that is wrong, told once under `event`; that it is over is a `Recovery`."""
 
     subject: str
     sentence: str
     about: models.Model
     organization: Organization | None
-    began_at: datetime
     event: str
+
+
+def ends_soon(end: datetime, now: datetime, *, since: datetime | None = None) -> bool:
+    """Say whether something that is to end at `end` does so within 30 days; with `since`, only once half of its life is over. Pure."""
+    left = end - now
+    return timedelta() < left <= FIRST_TOLD_BEFORE and (since is None or left <= (end - since) / 2)
 
 
 def step_of(ending: Ending, now: datetime) -> str | None:
@@ -99,8 +107,8 @@ def _when(moment: datetime, now: datetime) -> str:
     day = f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     if moment <= now:
         return f"It ended on {day}."
-    hours = (moment - now) / timedelta(hours=1)
-    left = f"{round(hours / 24)} days" if hours >= 36 else f"{max(1, round(hours))} hours"
+    hours = max(1, round((moment - now) / timedelta(hours=1)))
+    left = f"{round(hours / 24)} days" if hours >= 36 else f"{hours} {'hour' if hours == 1 else 'hours'}"
     return f"It ends on {day}, in {left}."
 
 
@@ -113,7 +121,7 @@ def tell_incidents(kind: str, incidents: Iterable[Incident], actor: Actor, *, no
     told = 0
     for one in (one for subject, one in found.items() if subject not in known):
         with transaction.atomic():
-            if note_told(one.subject, one.began_at, OPEN, now=now):
+            if note_told(one.subject, _ONCE, OPEN, now=now):
                 record_news(actor, one.event, one.about, one.organization, reason=one.sentence)
                 told += 1
     return told

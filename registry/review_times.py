@@ -51,7 +51,7 @@ def find_delayed_reviews(now: datetime) -> Iterator[list[Incident]]:
     long_ago = now - timedelta(days=DELAYED_AFTER_DAYS)
     organizations = Organization.objects.filter(state=Organization.State.PENDING, submitted_at__lte=long_ago)
     yield [
-        Incident(f"{REVIEW}:organization-{row.pk}", _waits(row.submitted_at), row, row, row.submitted_at, "review.delayed")
+        Incident(f"{REVIEW}:organization-{row.pk}", _waits(row.submitted_at), row, row, "review.delayed")
         for row in organizations
         if row.submitted_at is not None and is_delayed(row.submitted_at, now)
     ]
@@ -59,7 +59,7 @@ def find_delayed_reviews(now: datetime) -> Iterator[list[Incident]]:
         "client__organization"
     )
     yield [
-        Incident(f"{REVIEW}:change-{row.pk}", _waits(row.submitted_at), row, row.client.organization, row.submitted_at, "review.delayed")
+        Incident(f"{REVIEW}:change-{row.pk}", _waits(row.submitted_at), row, row.client.organization, "review.delayed")
         for row in changes
         if is_delayed(row.submitted_at, now)
     ]

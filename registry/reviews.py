@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 
 from django.db import transaction
 
@@ -16,6 +17,9 @@ from registry.models import ChangeRequest, Organization
 from registry.review_checks import check_change_request, check_organization
 from registry.review_comments import add_note
 
+# As much of what the checks found as a refusal repeats.
+_SAID: Final = 1000
+
 
 def needs_override(findings: Iterable[Finding]) -> bool:
     """Say whether approving in spite of these findings takes an explanation."""
@@ -23,15 +27,15 @@ def needs_override(findings: Iterable[Finding]) -> bool:
 
 
 def approve_reviewed_organization(
-    organization: Organization, actor: Actor, *, digest: str, now: datetime, reason: str = "", override: str = ""
+    organization: Organization, actor: Actor, *, digest: str | None, now: datetime, reason: str = "", override: str = ""
 ) -> Organization:
     """Approve an organization as `change_organization` does; `override` says why it is fine in spite of what the checks found.
 
     It becomes a note of our staff. Raises TransitionRefused as `change_organization` and `add_note`, or with reason override_missing.
     """
     with transaction.atomic():
-        findings = check_organization(organization)
         row = change_organization(organization, "approve", actor, now=now, reason=reason, digest=digest)
+        findings = check_organization(row)  # as it is now that it is locked, whatever was read before
         _check_override(findings, override)
         _note_override(row, None, findings, actor, override, now)
         return row
@@ -54,8 +58,10 @@ def approve_reviewed_change(
 
 def _check_override(findings: Iterable[Finding], override: str) -> None:
     """Refuse, after all else was found in order, so that what is said first is what matters most; the transaction is rolled back."""
+    findings = tuple(findings)
     if needs_override(findings) and not override.strip():
-        raise TransitionRefused("override_missing", "The automatic checks found something. Say why it is fine nonetheless.")
+        found = " ".join(finding.sentence for finding in findings if finding.level != "note")[:_SAID]
+        raise TransitionRefused("override_missing", f"The automatic checks found something. Say why it is fine nonetheless. {found}")
 
 
 def _note_override(

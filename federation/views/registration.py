@@ -29,9 +29,9 @@ class ExplicitRegistrationView(View):
             raise InvalidRequest("Send nothing in the URL.", members=tuple(sorted(request.GET))[:5])
         if len(request.body) > TRUST_CHAIN_HEADER_LIMIT:
             raise PayloadTooLarge(f"The body is larger than {TRUST_CHAIN_HEADER_LIMIT} bytes.")
-        now = timezone.now()
-        posted = read_registration(request.body, request.content_type)
-        registered = register_explicitly(posted, source=request.META.get("REMOTE_ADDR", ""), now=now)
+        source, now = request.META.get("REMOTE_ADDR", ""), timezone.now()
+        posted = read_registration(request.body, request.content_type, source=source, now=now)
+        registered = register_explicitly(posted, source=source, now=now)
         response = HttpResponse(
             issue_registration_response(registered, now=now), content_type=f"application/{EXPLICIT_REGISTRATION_RESPONSE_TYPE}"
         )

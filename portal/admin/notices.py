@@ -20,7 +20,7 @@ from portal.templatetags.portal import state_badge, when
 from registry.models import Contact, Membership, Notice
 from registry.models.users import StaffRole
 from registry.notice_kinds import KINDS, Part, Voice
-from registry.notices import GIVEN_UP_AFTER, MOST_ATTEMPTS, resend_notice
+from registry.notices import MOST_ATTEMPTS, resend_notice
 
 
 class KindFilter(TextFilter):
@@ -78,8 +78,7 @@ class NoticeAdmin(GuardedAdmin):
         if subject.sent_at is not None:
             refused = REFUSED in subject.deliveries.values()
             return state_badge("sent_back" if refused else "active", "Sent, an address was refused" if refused else "Sent")
-        now = timezone.now()
-        if subject.attempts >= MOST_ATTEMPTS or subject.due_at <= now - GIVEN_UP_AFTER:
+        if subject.attempts >= MOST_ATTEMPTS:
             return state_badge("rejected", "Given up")
         return state_badge("pending", "Waiting")
 

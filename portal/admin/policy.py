@@ -71,7 +71,7 @@ class PolicyAdmin(StaffAdmin):
 
     def policy_view(self, request: HttpRequest, organization: int | None = None) -> HttpResponse:
         """Show the policy for all or for one organization; sending it leads to the report of who would change."""
-        subject = get_object_or_404(Organization, pk=organization) if organization else None
+        subject = get_object_or_404(Organization, pk=organization) if organization is not None else None
         if request.method == "POST":
             self.require_acting(request)
         base = get_policy() if subject else merge_policy()

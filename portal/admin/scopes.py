@@ -66,7 +66,7 @@ class ScopeAdmin(StaffAdmin):
         """Show a scope, and save it."""
         if pk is None or request.method == "POST":
             self.require_acting(request)
-        scope = self.get_subject(request, pk) if pk else None
+        scope = self.get_subject(request, pk) if pk is not None else None
         form = ScopeForm(request.POST if request.method == "POST" else None, instance=scope)
         if form.is_valid() and self._save(request, scope, form):
             return redirect(self.url_to("changelist"))

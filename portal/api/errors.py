@@ -24,6 +24,8 @@ from registry.findings import Finding, errors_among
 
 # Refusals about who asks; every other is about what it asks for now.
 _ABOUT_THE_CALLER: Final = ("permission", "own")
+# Refusals about one member of the body.
+_FIELD_OF_REASON: Final = {"reason_missing": "reason", "override_missing": "override"}
 
 
 def answer_error(exception: Exception, context: dict[str, Any]) -> HttpResponse | None:
@@ -55,8 +57,8 @@ def as_api_error(exception: Exception, allowed_methods: list[str]) -> ProtocolEr
 
 def _refusal(refused: TransitionRefused) -> ProtocolError:
     """Return the error for what a service refuses; its `reason` is a stable word."""
-    if refused.reason == "reason_missing":
-        return _bad_values([_item("reason", refused.reason, refused.description)])
+    if field := _FIELD_OF_REASON.get(refused.reason):
+        return _bad_values([_item(field, refused.reason, refused.description)])
     kind = AccessDenied if refused.reason in _ABOUT_THE_CALLER else Conflict
     error = kind(refused.description)
     error.extensions["reason"] = refused.reason

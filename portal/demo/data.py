@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import secrets
+from collections.abc import Generator, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -22,6 +24,7 @@ from portal.demo.sandbox import Sandbox, save_sandbox
 from portal.notices import silenced
 from protocol.errors import ProtocolError
 from protocol.jose import generate_private_key
+from registry import audit
 from registry.actors import COMMAND_LINE, person
 from registry.credentials import create_secret
 from registry.lifecycle import approve_change, change_organization, create_organization, register_client, request_go_live
@@ -29,6 +32,8 @@ from registry.models import Client, Membership, Organization, Scope, User
 from registry.models.users import StaffRole
 
 SignIn = tuple[str, str, str]
+# What happened to somebody: yields the moment of what comes next, and is sent it to do it.
+Story = Generator[datetime, datetime, None]
 
 SCOPES = (
     ("bookings.read", "See your bookings", "Read bookings of the organization's customers.", False),
@@ -68,10 +73,33 @@ def _load(now: datetime) -> list[SignIn]:
     cast = _Cast()
     reviewer = cast.person("reviewer (staff)", "rona@credence.example", "Rona Reviewer", role=StaffRole.REVIEWER)
     cast.person("operator (staff)", "otto@credence.example", "Otto Operator", role=StaffRole.OPERATOR)
-    _lighthouse(cast, reviewer, now)
-    _tidewater(cast, reviewer, now)
-    _driftwood(cast, now)
+    _tell([_lighthouse(cast, reviewer, now), _tidewater(cast, reviewer, now), _driftwood(cast, now)])
     return cast.sign_ins
+
+
+def _tell(stories: Iterable[Story]) -> None:
+    """Go through stories side by side, what is longest ago first: a trail is in the order of time, and its readers count on that.
+
+    A story yields the moment of what it does next, and gets it back to do it.
+    """
+    waiting = [(next(story), number, story) for number, story in enumerate(stories)]
+    heapq.heapify(waiting)
+    while waiting:
+        moment, number, story = heapq.heappop(waiting)
+        with audit.dated(moment):
+            following = _go_on(story, moment)
+        # The toolkit dates its rows itself; what is newer than this moment was made just now.
+        Client.objects.filter(organization__is_operator=False, created__gt=moment).update(created=moment)
+        if following is not None:
+            heapq.heappush(waiting, (following, number, story))
+
+
+def _go_on(story: Story, moment: datetime) -> datetime | None:
+    """Return the next moment of a story, None when it is over."""
+    try:
+        return story.send(moment)
+    except StopIteration:
+        return None
 
 
 def _organization(owner: User, name: str, host: str, country: str, now: datetime) -> Organization:
@@ -89,57 +117,56 @@ def _organization(owner: User, name: str, host: str, country: str, now: datetime
     )
 
 
-def _approved(organization: Organization, owner: User, reviewer: User, now: datetime) -> Organization:
+def _approval(organization: Organization, owner: User, reviewer: User, submitted: datetime) -> Story:
+    """Submitted at once, and approved three hours later."""
     staff = person(reviewer, staff=True)
-    change_organization(organization, "submit", person(owner), now=now)
-    change_organization(organization, "assign", staff, now=now + timedelta(hours=2))
-    return change_organization(organization, "approve", staff, now=now + timedelta(hours=3))
+    change_organization(organization, "submit", person(owner), now=submitted)
+    at = yield submitted + timedelta(hours=2)
+    change_organization(organization, "assign", staff, now=at)
+    at = yield submitted + timedelta(hours=3)
+    change_organization(organization, "approve", staff, now=at)
 
 
-def _lighthouse(cast: _Cast, reviewer: User, now: datetime) -> None:
+def _lighthouse(cast: _Cast, reviewer: User, now: datetime) -> Story:
     """An approved organization with a live app, a test app and one that waits for approval."""
     owner = cast.person("owner of Lighthouse Travel", "olga@lighthouse.example", "Olga Owner")
     developer = cast.person("developer at Lighthouse Travel", "devon@lighthouse.example", "Devon Developer")
-    started = now - timedelta(days=21)
-    organization = _approved(_organization(owner, "Lighthouse Travel", "lighthouse.example", "NO", started), owner, reviewer, started)
+    at = yield now - timedelta(days=21)
+    organization = _organization(owner, "Lighthouse Travel", "lighthouse.example", "NO", at)
     Membership.objects.create(organization=organization, user=developer, role=Membership.Role.DEVELOPER)
-    back_office = _machine(owner, organization, "Booking back office", "bookings.read prices.read", started + timedelta(days=2))
-    create_secret(back_office, person(owner), now=started + timedelta(days=2), label="production", expires_at=now + timedelta(days=6))
-    request = request_go_live(
-        back_office, person(owner), now=started + timedelta(days=3), justification="Nightly reconciliation of bookings."
-    )
-    approve_change(request, person(reviewer, staff=True), digest=request.digest, now=started + timedelta(days=4))
-    waiting = _machine(owner, organization, "Partner feed", "bookings.read bookings.write", now - timedelta(days=3))
-    request_go_live(waiting, person(owner), now=now - timedelta(days=1), justification="Resellers book through us.")
-    _branch_offices(owner, organization, started + timedelta(days=5), now)
-    register_client(
-        person(developer),
-        organization,
-        {
-            "client_name": "Lighthouse app",
-            "application_type": "native",
-            "token_endpoint_auth_method": "none",
-            "grant_types": ["authorization_code", "refresh_token"],
-            "redirect_uris": ["example.lighthouse.app:/callback", "http://127.0.0.1/callback"],
-            "scope": "bookings.read",
-            "id_token_signed_response_alg": "ES256",
-        },
-        now=now - timedelta(hours=5),
-    )
+    yield from _approval(organization, owner, reviewer, at)
+    at = yield now - timedelta(days=19)
+    back_office = _machine(owner, organization, "Booking back office", "bookings.read prices.read", at)
+    create_secret(back_office, person(owner), now=at, label="production", expires_at=now + timedelta(days=6))
+    at = yield now - timedelta(days=18)
+    request = request_go_live(back_office, person(owner), now=at, justification="Nightly reconciliation of bookings.")
+    at = yield now - timedelta(days=17)
+    approve_change(request, person(reviewer, staff=True), digest=request.digest, now=at)
+    yield from _branch_offices(owner, organization, now)
+    at = yield now - timedelta(days=3)
+    waiting = _machine(owner, organization, "Partner feed", "bookings.read bookings.write", at)
+    at = yield now - timedelta(days=1)
+    request_go_live(waiting, person(owner), now=at, justification="Resellers book through us.")
+    at = yield now - timedelta(hours=5)
+    _native(developer, organization, at)
 
 
-def _branch_offices(owner: User, organization: Organization, made: datetime, now: datetime) -> None:
+def _branch_offices(owner: User, organization: Organization, now: datetime) -> Story:
     """A registration token that was used twice, and once in vain."""
+    at = yield now - timedelta(days=16)
     restrictions = {"grant_types": ["client_credentials"], "allowed_scopes": ["bookings.read", "prices.read"]}
     terms = TokenTerms("Branch offices", now + timedelta(days=5), uses_limit=5, restrictions=restrictions)
-    token = create_initial_access_token(organization, person(owner), terms, now=made)
-    for number, (name, grant) in enumerate(
-        (("Oslo branch", "client_credentials"), ("Bergen branch", "client_credentials"), ("Narvik", "password"))
+    token = create_initial_access_token(organization, person(owner), terms, now=at)
+    for days, name, grant in (
+        (16, "Oslo branch", "client_credentials"),
+        (9, "Bergen branch", "client_credentials"),
+        (8, "Narvik", "password"),
     ):
+        at = yield now - timedelta(days=days)
         document = {"client_name": name, "grant_types": [grant], "scope": "bookings.read"}
         submission = Submission(document, token.value, "192.0.2.17", uuid4().hex)
         with suppress(ProtocolError):  # one is refused, for the owner to see
-            register(submission, now=made + timedelta(days=number))
+            register(submission, now=at)
 
 
 def _machine(owner: User, organization: Organization, name: str, scope: str, now: datetime) -> Client:
@@ -153,11 +180,26 @@ def _machine(owner: User, organization: Organization, name: str, scope: str, now
     return register_client(person(owner), organization, document, now=now)
 
 
-def _tidewater(cast: _Cast, reviewer: User, now: datetime) -> None:
+def _native(developer: User, organization: Organization, now: datetime) -> Client:
+    document = {
+        "client_name": "Lighthouse app",
+        "application_type": "native",
+        "token_endpoint_auth_method": "none",
+        "grant_types": ["authorization_code", "refresh_token"],
+        "redirect_uris": ["example.lighthouse.app:/callback", "http://127.0.0.1/callback"],
+        "scope": "bookings.read",
+        "id_token_signed_response_alg": "ES256",
+    }
+    return register_client(person(developer), organization, document, now=now)
+
+
+def _tidewater(cast: _Cast, reviewer: User, now: datetime) -> Story:
     """A suspended organization: its app is intact and cannot act."""
     owner = cast.person("owner of Tidewater Insurance", "tom@tidewater.example", "Tom Tide")
-    started = now - timedelta(days=18)
-    organization = _approved(_organization(owner, "Tidewater Insurance", "tidewater.example", "DK", started), owner, reviewer, started)
+    at = yield now - timedelta(days=18)
+    organization = _organization(owner, "Tidewater Insurance", "tidewater.example", "DK", at)
+    yield from _approval(organization, owner, reviewer, at)
+    at = yield now - timedelta(days=17)
     key = generate_private_key("ES256")
     document = {
         "client_name": "Claims robot",
@@ -166,16 +208,19 @@ def _tidewater(cast: _Cast, reviewer: User, now: datetime) -> None:
         "jwks": {"keys": [key.public_jwk()]},
         "scope": "prices.read",
     }
-    register_client(person(owner), organization, document, now=started + timedelta(days=1))
+    register_client(person(owner), organization, document, now=at)
+    at = yield now - timedelta(days=2)
     reason = "The membership fee of this year was not paid. Write to billing@credence.example."
-    change_organization(organization, "suspend", person(reviewer, staff=True), now=now - timedelta(days=2), reason=reason)
+    change_organization(organization, "suspend", person(reviewer, staff=True), now=at, reason=reason)
 
 
-def _driftwood(cast: _Cast, now: datetime) -> None:
+def _driftwood(cast: _Cast, now: datetime) -> Story:
     """An organization that waits for approval."""
     owner = cast.person("owner of Driftwood Labs", "dora@driftwood.example", "Dora Drift")
-    organization = _organization(owner, "Driftwood Labs", "driftwood.example", "SE", now - timedelta(days=1))
-    change_organization(organization, "submit", person(owner), now=now - timedelta(hours=20))
+    at = yield now - timedelta(days=1)
+    organization = _organization(owner, "Driftwood Labs", "driftwood.example", "SE", at)
+    at = yield now - timedelta(hours=20)
+    change_organization(organization, "submit", person(owner), now=at)
 
 
 def make_sandbox() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final
 
 from django import forms
@@ -14,6 +14,7 @@ from portal.forms.findings import numbered_lines
 from protocol.errors import InvalidJson, InvalidUrl, StatementInvalid
 from protocol.strict_json import parse_json_object
 from protocol.urls import parse_entity_identifier, parse_https_url
+from registry.models import Organization
 from registry.pasted_keys import LEAKED, holds_private_key
 
 _CODE: Final = {"spellcheck": "false", "class": "mono", "autocomplete": "off", "autocapitalize": "none"}
@@ -37,20 +38,40 @@ def entity_field(*, required: bool = True, hint: Any = "") -> forms.CharField:
     return forms.CharField(label=label, help_text=hint, required=required, widget=forms.TextInput(attrs=_URL))
 
 
+def rules_field() -> forms.ChoiceField:
+    """Return the field that says by whose rules is judged."""
+    return forms.ChoiceField(label=_("By the rules for"), required=False, choices=[("", _("every organization"))])
+
+
 class ToolForm(forms.Form):
-    """A form whose answer is shown beside it. `makes_fetch` says whether answering means an outbound request."""
+    """A form whose answer is shown beside it. `makes_fetch` says whether answering means an outbound request.
+
+    One that judges by rules has a field `organization`, which offers those of `organizations`, of which the visitor is a member.
+    """
 
     use_required_attribute = False
     makes_fetch: bool = False
     # A field whose text is given back only once it was understood: it may hold a private key in a form that nobody knows.
     never_given_back: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, data: Mapping[str, Any] | None = None, **options: Any) -> None:
+    def __init__(self, data: Mapping[str, Any] | None = None, *, organizations: Iterable[Organization] = (), **options: Any) -> None:
         given = None if data is None else {name: data.get(name, "") for name in self.base_fields}
         self.leaks = [name for name, value in (given or {}).items() if isinstance(value, str) and holds_private_key(value)]
         for name in self.leaks:
             given[name] = ""  # type: ignore[index]
         super().__init__(given, **options)
+        self._organizations = {one.slug: one for one in organizations} if "organization" in self.fields else {}
+        if self._organizations:
+            field = self.fields["organization"]
+            field.choices = [*field.choices, *((slug, one.legal_name) for slug, one in self._organizations.items())]  # type: ignore[attr-defined]
+            field.initial = next(iter(self._organizations))
+        else:
+            self.fields.pop("organization", None)
+
+    @property
+    def judged_for(self) -> Organization | None:
+        """Return by whose rules is judged; None for those for every organization."""
+        return self._organizations.get(self.cleaned_data.get("organization", ""))
 
     def clean(self) -> dict[str, Any]:
         """Refuse the form when a private key was in it."""
@@ -108,6 +129,7 @@ class RedirectUrisForm(ToolForm):
         choices=[("web", _("Web app (web)")), ("native", _("On a phone or a computer (native)"))],
     )
     stage = forms.ChoiceField(label=_("Stage"), initial="test", choices=[("test", _("Test")), ("live", _("Live"))])
+    organization = rules_field()
 
     def clean_redirect_uris(self) -> list[tuple[int, str]]:
         """Return the lines that are not empty, with their numbers."""
@@ -141,6 +163,12 @@ class EntityForm(ToolForm):
     def clean_entity_id(self) -> str:
         """Return the identifier, exactly as given."""
         return read_entity_identifier(str(self.cleaned_data["entity_id"]))
+
+
+class ChainForm(EntityForm):
+    """An entity whose chain is resolved, and by whose rules it would register."""
+
+    organization = rules_field()
 
 
 class PemForm(ToolForm):
@@ -179,6 +207,7 @@ class DryRunForm(ToolForm):
         choices=[(RELYING_PARTY, _("OpenID relying party (openid_relying_party)")), (OAUTH_CLIENT, _("OAuth client (oauth_client)"))],
     )
     stage = forms.ChoiceField(label=_("Stage"), initial="live", choices=[("live", _("Live")), ("test", _("Test"))])
+    organization = rules_field()
     policy_1 = text_area(
         _("Policy of the trust anchor"),
         _("A metadata_policy, or the claims of the whole subordinate statement, as JSON."),

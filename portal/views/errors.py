@@ -9,6 +9,7 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 
 from portal.context import Portal
+from protocol.errors import ServiceUnavailable
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -48,7 +49,10 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noq
 
 def protocol_error(request: HttpRequest, error: ProtocolError) -> HttpResponse:
     """Answer an error raised on a page with its public sentence."""
-    response = render(request, "errors/protocol_error.html", {"error": error}, status=error.status)
+    context = {"error": error, "portal": Portal(request)}
+    # When something of ours is away, it may be what would tell whose page this is.
+    known = None if isinstance(error, ServiceUnavailable) else request
+    response = HttpResponse(render_to_string("errors/protocol_error.html", context, known), status=error.status)
     if error.retry_after is not None:
         response["Retry-After"] = str(error.retry_after)
     return response

@@ -47,9 +47,11 @@ def organization_overview(request: HttpRequest, slug: str) -> HttpResponse:
     """Say where the organization stands, what needs attention and what to do next."""
     organization, now = get_organization(request, slug), timezone.now()
     counts = _counts(organization)
+    attention = paginate(request, find_everything([organization], now))
     waits = organization.state == Organization.State.PENDING
     context = {
-        "attention": [{"item": item, "url": _where(item)} for item in find_everything([organization], now)],
+        "page": attention,
+        "attention": [{"item": item, "url": _where(item)} for item in attention],
         "checklist": _checklist(organization, counts),
         "counts": counts,
         "sources": [(word, source, counts[source]) for source, word in _SOURCES],

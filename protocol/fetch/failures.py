@@ -1,9 +1,9 @@
 """Every way a fetch fails, as one table, and the one place that turns exceptions of the network into `FetchError`.
 
 Classes follow threats.md 3.2. Permanent are answers and rules that trying again does not change: a 4xx other than 408, 425
-and 429, a redirect (class "misconfigured", F05), a URL or an address that is refused. All else is transient. Descriptions are
-public: one sentence for everything below HTTP, so that nobody scans our network with them (F09, DCR-ERR-04); what the network
-said is in `detail`.
+and 429, a redirect (class "misconfigured", F05), a URL that is refused. All else is transient, also an address that is refused: a
+name that leads inside fails like one that leads nowhere, whatever is made of the failure. Descriptions are public: one sentence
+for everything below HTTP, so that nobody scans our network with them (F09, DCR-ERR-04); what the network said is in `detail`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _TOO_MUCH = Failure("This server is fetching too much at the moment; try again l
 
 FAILURES: Final[dict[str, Failure]] = {
     "url_refused": Failure("The URL is not one that this server fetches.", permanent=True, remembered=False),
-    "address_refused": Failure(_NOT_FETCHED.sentence, permanent=True),
+    "address_refused": _NOT_FETCHED,
     "dns": _NOT_FETCHED,
     "refused": _NOT_FETCHED,
     "reset": _NOT_FETCHED,

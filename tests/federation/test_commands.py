@@ -239,7 +239,9 @@ def test_a_chain_from_a_file_is_validated_without_any_fetch(
 
 @pytest.mark.usefixtures("fetcher")
 def test_only_an_accepted_anchor_can_be_asked_for(federation: SimulatedFederation, tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="no trust anchor is accepted"):
+    with pytest.raises(CommandError, match=rf"^{OTHER} is no trust anchor that is accepted here"):
+        call_command("resolve", LEAF, "--trust-anchor", OTHER)
+    with pytest.raises(CommandError, match=r"^No trust anchor is accepted here"):
         resolve(LEAF)
     accept(ANCHOR, public(federation, ANCHOR), tmp_path)
     federation.add_authority(OTHER)

@@ -18,10 +18,11 @@ from portal.demo.federation import LIGHTHOUSE, TIDEWATER
 from portal.demo.sandbox import SandboxFetcher, load_sandbox, sandbox_path
 from protocol.fetch import FetchPurpose, InMemoryFetcher, Page, standard_request
 from registry.actors import job
-from registry.models import Client
+from registry.models import Client, User
 from registry.outbound import use_fetcher
 from registry.signing_keys import ensure_signing_keys
 from tests.authserver.authorization.conftest import server_keys, standard_scopes
+from tests.authserver.authorization.support import sign_in
 
 __all__ = ["server_keys", "standard_scopes"]
 
@@ -56,6 +57,17 @@ def test_a_first_sign_in_registers_lighthouse_for_its_organization(sandbox: None
     link = said("link").strip()
     assert Browser(SERVER_NAME="127.0.0.1").get(link[link.index("/oauth") :]).status_code == 302
     assert Client.objects.get(client_id=LIGHTHOUSE).organization.legal_name == "Lighthouse Travel"
+
+
+def test_the_address_that_the_browser_was_sent_to_is_exchanged_for_an_id_token(sandbox: None) -> None:
+    olga = User.objects.get(email="olga@lighthouse.example")
+    browser = Browser(SERVER_NAME="127.0.0.1")
+    sign_in(browser, olga)
+    link = said("link").strip()
+    started = browser.get(link[link.index("/oauth") :])
+    sent_to = browser.post(started["Location"], {"answer": "allow"})["Location"]
+    answer = json.loads(said("exchange", sent_to))
+    assert (answer["scope"], answer["id_token"]["sub"]) == ("openid profile", str(olga.sub))
 
 
 def test_tidewater_gets_tokens_until_harbour_expels_it_and_again_when_it_is_back(sandbox: None) -> None:

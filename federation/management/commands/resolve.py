@@ -44,8 +44,9 @@ class Command(BaseCommand):
     def _resolve(self, options: dict[str, Any]) -> Resolution:
         resolver = get_resolver(options["trust_anchor"])
         if not resolver.anchors:
-            which = options["trust_anchor"] or "no trust anchor"
-            raise CommandError(f"{which} is accepted here. Add one with: manage.py add_trust_anchor ENTITY_ID --jwks FILE")
+            named = options["trust_anchor"]
+            problem = f"{named} is no trust anchor that is accepted here." if named else "No trust anchor is accepted here."
+            raise CommandError(f"{problem} Add one with: manage.py add_trust_anchor ENTITY_ID --jwks FILE")
         try:
             entity_id = parse_entity_identifier(options["entity_id"]).text
         except InvalidUrl as error:

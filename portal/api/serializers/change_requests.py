@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from portal.api.serializers.common import PageQuery, StepName, StrictSerializer, Text, optional_text, page_of
+from portal.api.serializers.common import PageQuery, StepName, StrictSerializer, Text, optional_text, override_text, page_of
 from portal.api.serializers.metadata import ClientMetadataSerializer
 from registry.lifecycle.change_requests import DECISIONS
 from registry.models import ChangeRequest
@@ -45,6 +45,7 @@ class ChangeDecision(StrictSerializer):
 
     step = StepName(["assign", "approve", *DECISIONS])
     reason = optional_text(help_text="In words that the partner reads; sending back and rejecting need it.")
+    override = override_text()
     digest = Text(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

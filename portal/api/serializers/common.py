@@ -69,6 +69,11 @@ def optional_text(**options: Any) -> Text:
     return Text(required=False, allow_blank=True, default="", max_length=TEXT_LIMIT, **options)
 
 
+def override_text() -> Text:
+    """Return the field for why something is approved in spite of what the automatic checks found."""
+    return optional_text(help_text="Why it is fine to approve it in spite of what the automatic checks found. Only our staff reads it.")
+
+
 class PageQuery(StrictSerializer):
     """Which part of a list."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from portal.api.serializers.common import PageQuery, StepName, StrictSerializer, Text, optional_text, page_of
+from portal.api.serializers.common import PageQuery, StepName, StrictSerializer, Text, optional_text, override_text, page_of
 from registry.lifecycle import submission_digest
 from registry.models import Organization
 from registry.transitions import ORGANIZATION
@@ -90,6 +90,7 @@ class OrganizationTransition(StrictSerializer):
 
     step = StepName(list(ORGANIZATION))
     reason = optional_text(help_text="In words that the partner reads; some steps need it.")
+    override = override_text()
     digest = Text(required=False, allow_blank=False)
 
 

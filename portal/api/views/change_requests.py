@@ -19,8 +19,9 @@ from portal.api.serializers.change_requests import (
 )
 from portal.api.views.base import ApiView, answer
 from registry.actors import Actor
-from registry.lifecycle import approve_change, assign_change, decide_change
+from registry.lifecycle import assign_change, decide_change
 from registry.models import ChangeRequest
+from registry.reviews import approve_reviewed_change
 
 _TAG: Final = "Change requests"
 
@@ -84,6 +85,6 @@ def _decide(change: ChangeRequest, actor: Actor, decision: dict[str, Any]) -> No
     if step == "assign":
         assign_change(change, actor)
     elif step == "approve":
-        approve_change(change, actor, digest=decision["digest"], now=now, reason=reason)
+        approve_reviewed_change(change, actor, digest=decision["digest"], now=now, reason=reason, override=decision["override"])
     else:
         decide_change(change, step, actor, now=now, reason=reason)

@@ -19,7 +19,10 @@ from portal.api.serializers.organizations import (
     OrganizationTransition,
 )
 from portal.api.views.base import ApiView, answer
+from registry.actors import Actor
 from registry.lifecycle import change_organization, create_organization, update_organization
+from registry.models import Organization
+from registry.reviews import approve_reviewed_organization
 
 _TAG = "Organizations"
 
@@ -73,7 +76,11 @@ class OrganizationTransitionsView(ApiView):
     def post(self, request: Request, slug: str) -> Response:  # noqa: ARG002
         """Make a step. Which there are for you depends on the state, and on whether it is your own organization."""
         organization, step = get_organization(self.caller, slug), self.body(OrganizationTransition)
-        changed = change_organization(
-            organization, step["step"], self.caller.actor, now=timezone.now(), reason=step["reason"], digest=step.get("digest")
-        )
-        return answer(OrganizationDetailSerializer(changed))
+        return answer(OrganizationDetailSerializer(_make_step(organization, self.caller.actor, step)))
+
+
+def _make_step(organization: Organization, actor: Actor, step: dict[str, Any]) -> Organization:
+    given: dict[str, Any] = {"now": timezone.now(), "reason": step["reason"], "digest": step.get("digest")}
+    if step["step"] == "approve":
+        return approve_reviewed_organization(organization, actor, override=step["override"], **given)
+    return change_organization(organization, step["step"], actor, **given)

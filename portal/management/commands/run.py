@@ -76,11 +76,11 @@ class Command(BaseCommand):
             call_command("migrate", interactive=False, verbosity=0)
         if settings.CACHES["default"]["BACKEND"].endswith("DatabaseCache"):
             call_command("createcachetable", verbosity=0)
-        ensure_signing_keys()
         if collect_static_files():
             self.stdout.write("Collected the static files.")
-        if load_demo_data_once():
+        if load_demo_data_once():  # before the keys: its history is older than they are, and the trail is in the order of time
             self.stdout.write("Loaded demo organizations and applications.")
+        ensure_signing_keys()
 
     def announce(self) -> None:
         """Say where the site is and, for a demo, who can sign in."""

@@ -41,7 +41,10 @@ class Command(BaseCommand):
         """Do it."""
         sandbox = load_sandbox()
         if sandbox is None:
-            raise CommandError("There is no sandbox here: `make run` makes one when it starts for the first time on one's own machine.")
+            raise CommandError(
+                "There is no sandbox here: `make run` makes one when it starts for the first time on one's own machine. "
+                "Set PORT and CREDENCE_DATA_DIR as `make run` had them."
+            )
         subject = options["subject"] or ""
         if options["action"] in ("expel", "readmit"):
             self._move(sandbox, options["action"], subject)
@@ -70,7 +73,7 @@ class Command(BaseCommand):
             {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK, **sandbox.lighthouse.authentication()}
         )
         claims = parse_unverified(answer["id_token"], max_length=ID_TOKEN.max_length).unverified_claims
-        self.stdout.write(json.dumps({"scope": answer["scope"], "id_token": claims}, indent=2))
+        self.stdout.write(json.dumps({"scope": answer["scope"], "id_token": dict(claims)}, indent=2))
 
     def _token(self, sandbox: Sandbox) -> None:
         party = sandbox.tidewater

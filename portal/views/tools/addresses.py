@@ -23,12 +23,19 @@ com.example.app:/callback
 
 def _check(request: HttpRequest, form: RedirectUrisForm, fetcher: Fetcher | None) -> Answer:  # noqa: ARG001
     given = form.cleaned_data
-    review = review_redirect_lines(given["redirect_uris"], get_policy(), application_type=given["application_type"], stage=given["stage"])
+    rules = get_policy(form.judged_for)
+    review = review_redirect_lines(given["redirect_uris"], rules, application_type=given["application_type"], stage=given["stage"])
     refused = sum(line.is_refused for line in review.lines)
     lines: list[dict[str, Any]] = [
         {"line": line.number, "uri": line.uri, "refused": line.is_refused, "findings": as_data(line.findings)} for line in review.lines
     ]
-    context = {"review": review, "refused": refused, "stage": given["stage"], "type": given["application_type"]}
+    context = {
+        "review": review,
+        "refused": refused,
+        "stage": given["stage"],
+        "type": given["application_type"],
+        "organization": form.judged_for,
+    }
     return Answer(context, {"lines": lines, "findings": as_data(review.findings)})
 
 

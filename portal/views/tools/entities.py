@@ -14,7 +14,7 @@ from federation.explaining import as_json
 from federation.inspecting import Inspection, inspect_entity, read_entity
 from federation.models import TrustAnchorRecord
 from federation.trust_report import Standing
-from portal.forms.tools import EntityForm
+from portal.forms.tools import ChainForm, EntityForm
 from portal.templatetags.portal import when
 from portal.views.chain_picture import draw_chain, role_of
 from portal.views.tools.page import Answer, as_data, tool_view
@@ -36,10 +36,10 @@ def _read(request: HttpRequest, form: EntityForm, fetcher: Fetcher | None) -> An
     )
 
 
-def _resolve(request: HttpRequest, form: EntityForm, fetcher: Fetcher | None) -> Answer | None:  # noqa: ARG001
+def _resolve(request: HttpRequest, form: ChainForm, fetcher: Fetcher | None) -> Answer | None:  # noqa: ARG001
     if fetcher is None:
         return None
-    found = inspect_entity(form.cleaned_data["entity_id"], fetcher, now=timezone.now())
+    found = inspect_entity(form.cleaned_data["entity_id"], fetcher, now=timezone.now(), organization=form.judged_for)
     return Answer({**_chain_context(found), "findings": found.findings}, _chain_data(found))
 
 
@@ -108,4 +108,4 @@ def _example(request: HttpRequest) -> dict[str, Any]:
 
 
 read = tool_view("tool_entity", EntityForm, _read, _example)
-resolve = tool_view("tool_chain", EntityForm, _resolve, _example)
+resolve = tool_view("tool_chain", ChainForm, _resolve, _example)

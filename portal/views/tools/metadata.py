@@ -37,7 +37,7 @@ def _try(request: HttpRequest, form: DryRunForm, fetcher: Fetcher | None) -> Ans
     if form.errors:
         return None
     way = None if given["way"] == "client" else Way(given["way"])
-    rules = Rules(get_policy(), get_scope_rules())
+    rules = Rules(get_policy(form.judged_for), get_scope_rules())
     trial = try_metadata(given["metadata"], given["entity_type"], statements, way, rules=rules, stage=given["stage"], now=timezone.now())
     return Answer(_context(trial), _data(trial))
 

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
@@ -18,6 +19,7 @@ from portal.forms.tools import ToolForm
 from protocol.errors import TooManyRequests
 from protocol.fetch import Fetcher
 from registry.findings import Finding
+from registry.models import Organization
 from registry.tool_limits import question
 
 if TYPE_CHECKING:
@@ -111,9 +113,10 @@ def tool_view(
     tool = _BY_NAME[name]
 
     def view(request: HttpRequest) -> HttpResponse:
+        own = _organizations_of(request)
         if request.method != "POST":
-            return _page(request, tool, form_class(initial=example(request) if request.GET.get("example") else {}))
-        form = form_class(request.POST)
+            return _page(request, tool, form_class(initial=example(request) if request.GET.get("example") else {}, organizations=own))
+        form = form_class(request.POST, organizations=own)
         try:
             answer = _answer(request, form, run)
         except TooManyRequests as error:
@@ -132,6 +135,13 @@ def tool_view(
         return view(request) if alone else protected(request)
 
     return csrf_exempt(require_http_methods(["GET", "HEAD", "POST"])(dispatch))
+
+
+def _organizations_of(request: HttpRequest) -> QuerySet[Organization]:
+    """Return the organizations that the visitor is a member of, by name; asked by forms that judge by rules, never for a stranger."""
+    if not request.user.is_authenticated:
+        return Organization.objects.none()
+    return Organization.objects.filter(memberships__user=request.user).order_by("legal_name")
 
 
 def _answer(request: HttpRequest, form: ToolForm, run: Run) -> Answer | None:

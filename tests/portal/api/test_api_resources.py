@@ -121,9 +121,10 @@ def test_the_operator_reviews_what_it_read_and_nothing_else(cast: Cast, foreign:
     missing = admin.post(steps, {"step": "reject"})
     assert missing.status_code == 400
     assert [(item["field"], item["code"]) for item in missing.json()["errors"]] == [("reason", "reason_missing")]
-    answer = admin.post(steps, {"step": "approve", "digest": admin.get(path)["submission_digest"]})
+    approval = {"step": "approve", "digest": admin.get(path)["submission_digest"], "override": "They run both domains."}
+    answer = admin.post(steps, approval)
     assert answer.json()["state"] == "approved"
-    assert_done_by(admin, "org.approved", answer)
+    assert_done_by(admin, "review.overridden", answer)
     again = admin.post(steps, {"step": "approve"})
     assert (again.status_code, again.json()["reason"]) == (409, "state")
 
@@ -140,6 +141,7 @@ def test_what_a_person_reviews_a_machine_does_not_decide(cast: Cast, foreign: Or
     assert (refused.status_code, refused.json()["reason"]) == (409, "assigned")
     assert admin.post(f"/organizations/{foreign.slug}/transitions", {"step": "assign"}).status_code == 200
     assert admin.post(f"/organizations/{foreign.slug}/transitions", {"step": "approve"}).status_code == 200
+    assert AuditEvent.objects.filter(event="org.approved", object_label="Tidewater Insurance").count() == 1
 
 
 def test_suspending_an_organization_ends_the_tokens_of_its_apps(cast: Cast, own: Machine, admin: Machine) -> None:
@@ -313,9 +315,10 @@ def test_a_sensitive_edit_of_a_live_app_waits_for_a_person(live: Client, own: Ma
         decision = {"step": step, "reason": "Fine.", "digest": change["digest"]}
         refused = own.post(f"/change-requests/{change['reference']}/decisions", decision)
         assert (refused.status_code, refused.json()["reason"]) == (403, "permission")
-    done = admin.post(f"/change-requests/{change['reference']}/decisions", {"step": "approve", "digest": change["digest"]})
+    approval = {"step": "approve", "digest": change["digest"], "override": "They showed us who runs this host."}
+    done = admin.post(f"/change-requests/{change['reference']}/decisions", approval)
     assert (done.status_code, done.json()["state"]) == (200, "approved")
-    assert_done_by(admin, "change.approved", done)
+    assert_done_by(admin, "review.overridden", done)
     live.refresh_from_db()
     assert live.metadata["redirect_uris"] == ["https://evil.example/cb"]
 
@@ -339,7 +342,8 @@ def test_an_app_asks_to_go_live_and_the_operators_app_decides(cast: Cast, own: M
     stale = admin.post(f"{path}/decisions", {"step": "approve", "digest": "0" * 64})
     assert (stale.status_code, stale.json()["reason"]) == (409, "changed")
     assert admin.post(f"{path}/decisions", {"step": "send_back"}).status_code == 400
-    assert admin.post(f"{path}/decisions", {"step": "approve", "digest": asked["digest"]}).status_code == 200
+    approval = {"step": "approve", "digest": asked["digest"], "override": "Resellers need it."}
+    assert admin.post(f"{path}/decisions", approval).status_code == 200
     client = Client.objects.get(reference=made["reference"])
     assert client.stage == "live"
     assert Entitlement.objects.filter(client=client, value="bookings.write", because="staff").exists()

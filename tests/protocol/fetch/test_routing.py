@@ -71,7 +71,7 @@ def test_one_denied_answer_refuses_the_name(fetcher_for, request_to, error_of, a
     connector = Connector()
     fetcher = fetcher_for(resolver=lambda _host, _port: answers, connector=connector)
     error = error_of(fetcher, request_to("https://a.example.test/x"))
-    assert (error.reason, error.permanent) == ("address_refused", True)
+    assert (error.reason, error.permanent) == ("address_refused", False)
     assert connector.targets == []
 
 
@@ -83,7 +83,7 @@ def test_a_connection_that_lands_elsewhere_is_dropped_before_a_byte_is_sent(serv
         return connect_tcp(ipaddress.ip_address("127.0.0.2"), port, timeout)
 
     error = error_of(fetcher_for(server, connector=connector), request_to(server))
-    assert (error.reason, error.permanent) == ("address_refused", True)
+    assert (error.reason, error.permanent) == ("address_refused", False)
     server.wait_for_connections(1)
     server.close()
     assert (server.connections, server.bytes_received, server.requests) == (1, 0, [])
@@ -221,6 +221,7 @@ def test_closed_open_filtered_and_forbidden_targets_get_the_same_sentence(reques
     errors.extend(error_of(fetcher_for(resolver=resolver), request_to(url)) for resolver in (unknown, lambda _host, _port: ["10.0.0.1"]))
     assert {error.reason for error in errors} == {"tls", "refused", "deadline", "network", "dns", "address_refused"}
     assert {error.description for error in errors} == {"The URL could not be fetched."}
+    assert {error.permanent for error in errors} == {False}
     assert {str(error) for error in errors} == {"The URL could not be fetched."}
 
 
