@@ -21,9 +21,9 @@ run: .venv/.base-installed ## serve on http://127.0.0.1:8000 with demo data; POR
 test: .venv/.dev-installed ## the tests that need nothing but this folder; ARGS="-k word" is passed on
 	$(PYTEST) -m "not browser and not foreign and not services" -n 2 $(ARGS)
 
-test-services: .venv/.dev-installed ## the tests on PostgreSQL and Redis, started for this run
+test-services: .venv/.dev-installed ## the tests on PostgreSQL and Redis, started for this run; not those of protocol, which knows neither
 	.ci/services install
-	.ci/services with $(PYTEST) -m "not browser and not foreign" -n 2 $(ARGS)
+	.ci/services with $(PYTEST) -m "not browser and not foreign" --ignore=tests/protocol -n 2 $(ARGS)
 
 fuzz-api: .venv/.dev-installed ## many more requests made from the OpenAPI document; FUZZ_EXAMPLES=20000 says how many
 	.ci/services install
