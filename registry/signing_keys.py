@@ -78,7 +78,8 @@ def rotate_signing_key(purpose: str, algorithm: str, actor: Actor, *, now: datet
         if not actor.has_role(None, OPERATOR, SYSTEM):
             raise TransitionRefused("permission", "Only an operator may rotate signing keys.")
         rows = SigningKey.objects.select_for_update().filter(purpose=purpose, algorithm=algorithm)
-        if current_kid is not None and not rows.filter(state=SigningKey.State.CURRENT, kid=current_kid).exists():
+        # Compared here, since a form may send what a database refuses to compare.
+        if current_kid is not None and current_kid not in [row.kid for row in rows if row.state == SigningKey.State.CURRENT]:
             raise TransitionRefused("changed", "The key was rotated meanwhile.")
         following = rows.filter(state=SigningKey.State.NEXT).first() or _make(purpose, algorithm, SigningKey.State.NEXT, actor, now)
         for old in rows.filter(state=SigningKey.State.CURRENT):
