@@ -178,6 +178,7 @@ def documents(app: App) -> dict[str, Any]:
     native = {"application_type": "native", "token_endpoint_auth_method": "none", "client_name": "Lighthouse on your phone"}
     return {
         "native": {**common, **native, "redirect_uris": ["http://127.0.0.1/callback", f"{SCHEME}:/callback"]},
+        "reviewed": {**common, **native, "client_name": "Lighthouse on your watch", "redirect_uris": ["http://127.0.0.1/callback"]},
         "live": {**common, **native, "client_name": "Lighthouse for everybody", "redirect_uris": ["http://127.0.0.1/callback"]},
         "web": {
             **common,

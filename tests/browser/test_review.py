@@ -14,11 +14,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.enable_socket]
 
 
 def ask_to_go_live(visitor: Visitor) -> str:
-    """Ask for the web app to go live as its owner; return the address of the request."""
+    """Ask for an app to go live, one that no other file signs in to; return the address of the request."""
     visitor.sign_in(OWNER)
     visitor.open("/org/lighthouse-travel/apps/")
     page = visitor.page
-    page.get_by_role("link", name="Lighthouse on your phone").first.click()
+    page.get_by_role("link", name="Lighthouse on your watch").first.click()
     page.get_by_role("link", name="Go live").first.click()
     page.locator("[name=justification]").fill("People book trips with it.")
     visitor.press("Request go-live")
@@ -36,7 +36,7 @@ def test_a_request_is_reviewed_on_one_page(visit: Callable[..., Visitor], script
     page.get_by_role("button", name="Assign to me").first.click()
     expect(page.get_by_text("You review it from now on").or_(page.get_by_text("You review it now")).first).to_be_visible()
     staff.look("review-queue")
-    page.get_by_role("link", name="Lighthouse on your phone").first.click()
+    page.get_by_role("link", name="Lighthouse on your watch").first.click()
     page.locator("#comment_text").fill("Which data does it show?")
     staff.press("Send to the partner")
     expect(page.get_by_text("Which data does it show?").first).to_be_visible()
