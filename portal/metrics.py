@@ -100,7 +100,7 @@ def _jobs(now: datetime) -> Iterator[Metric]:
     for row in JobRecord.objects.all():
         runs.add(row.runs, job=row.name)
         failures.add(row.failures, job=row.name)
-        if row.ended_at is not None and (row.failed_at is None or row.failed_at < row.ended_at):
+        if row.ended_at is not None and row.ended_at != row.failed_at:  # a release before wrote both when a run failed
             age.add((now - row.ended_at).total_seconds(), job=row.name)
     yield from (age, runs, failures)
 

@@ -50,8 +50,9 @@ class JobStanding:
     @property
     def took(self) -> float | None:
         """Return how many seconds the last run took, None while there is none that ended."""
-        record = self.record
-        return (record.ended_at - record.started_at).total_seconds() if record and record.started_at and record.ended_at else None
+        over = _over_at(self.record) if self.record else None
+        began = self.record.started_at if self.record else None
+        return (over - began).total_seconds() if began and over and over >= began else None
 
 
 def read_schedule(entries: Mapping[str, Mapping[str, Any]]) -> tuple[PeriodicJob, ...]:
@@ -65,15 +66,21 @@ def _period(schedule: object) -> timedelta | None:
     return timedelta(seconds=schedule) if isinstance(schedule, int | float) else None
 
 
+def _over_at(record: JobRecord) -> datetime | None:
+    """Return when the last run that is over ended, well or not."""
+    return max((moment for moment in (record.ended_at, record.failed_at) if moment), default=None)
+
+
 def standing_of(job: PeriodicJob, record: JobRecord | None, now: datetime) -> JobStanding:
     """Return how a job stands at `now`. Pure."""
     if record is None or record.started_at is None:
         return JobStanding(job, record, "never", None)
     next_at = record.started_at + job.period if job.period else None
-    state: State = "failed" if record.failed_at and record.failed_at == record.ended_at else "ok"
+    over_at = _over_at(record)
+    state: State = "failed" if over_at and record.failed_at == over_at else "ok"
     if job.period and now > record.started_at + job.period * _TURNS_MISSED + _QUEUE_TIME:
         state = "overdue"
-    elif record.ended_at is None:
+    elif over_at is None or over_at < record.started_at:
         state = "running"
     return JobStanding(job, record, state, next_at)
 
@@ -87,7 +94,7 @@ def list_jobs(jobs: tuple[PeriodicJob, ...], now: datetime) -> list[JobStanding]
 def note_start(job: PeriodicJob, now: datetime) -> None:
     """Write down that a run began, if the job is one that runs rarely. One or no statement, two for the first run ever."""
     if job.period is None or job.period >= START_IS_WRITTEN_FROM:
-        _write(job.task, started_at=now, ended_at=None)
+        _write(job.task, started_at=now)
 
 
 def note_end(job: PeriodicJob, started_at: datetime, now: datetime, result: object) -> None:
@@ -99,7 +106,7 @@ def note_failure(job: PeriodicJob, started_at: datetime, now: datetime, error: B
     """Write down that a run failed, and why, without credentials. One statement, two for the first run ever."""
     words = cut_credentials_from(f"{type(error).__name__}: {error}".replace("\x00", ""))[:FAILURE_LIMIT]
     counted = {"runs": F("runs") + 1, "failures": F("failures") + 1}
-    _write(job.task, started_at=started_at, ended_at=now, result=None, failed_at=now, failure=words, **counted)
+    _write(job.task, started_at=started_at, result=None, failed_at=now, failure=words, **counted)
 
 
 def _write(task: str, **values: Any) -> None:

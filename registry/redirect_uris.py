@@ -24,6 +24,7 @@ _LOOPBACK_URI: Final = re.compile(r"(?P<host>http://(?:127\.0\.0\.1|\[::1\]))(?:
 # Scheme and host of an address as people type it; not where user information makes it unclear which part is the host.
 _TYPED_ORIGIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?://[^/?#@\\]*(?=[/?#]|$))?")
 _TYPED_HOST: Final = re.compile(r"https?://(?P<host>[^/?#@\\:\[\]\s]{1,253})(?=[/?#:]|$)", re.IGNORECASE)
+_WILDCARD_HOST: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*\*")
 _EXACT = "Redirect URIs are compared exactly, character by character."
 
 
@@ -39,6 +40,9 @@ def review_redirect_uri(text: object, path: str, findings: Findings, *, native: 
         uri = split_uri(text)
         authority = parse_authority(uri.authority) if uri.authority else None
     except InvalidUrl as error:
+        if error.reason == "host" and _WILDCARD_HOST.match(text):
+            _refuse_wildcard(path, findings)
+            return
         hint = _a_label_hint(text) if error.reason == "non_ascii" else ""
         findings.error(f"redirect_uri.{error.reason}", path, error.description.replace("The URL", "The redirect URI"), hint or _EXACT)
         return
@@ -78,7 +82,7 @@ def _review_parts(uri: SplitUri, path: str, findings: Findings) -> None:
     if uri.fragment is not None:
         findings.error("redirect_uri.fragment", path, "A redirect URI must not have a fragment.", "Remove the # and what follows it.")
     if "*" in uri.text:
-        findings.error("redirect_uri.wildcard", path, "A redirect URI must not contain a wildcard.", _EXACT)
+        _refuse_wildcard(path, findings)
     if any(segment.lower().replace("%2e", ".") in (".", "..") for segment in uri.path.replace("\\", "/").split("/")):
         findings.error("redirect_uri.dot_segment", path, "A redirect URI must not contain . or .. segments.", "Write the path it leads to.")
     if uri.query is not None:
@@ -86,6 +90,10 @@ def _review_parts(uri: SplitUri, path: str, findings: Findings) -> None:
             words = f"A redirect URI must not carry the parameter {name}; the server adds its own."
             findings.error(f"redirect_uri.{name}", path, words, f"Remove {name} from the query.")
         findings.warning("redirect_uri.query", path, "This redirect URI has a query; it must be sent exactly so every time.")
+
+
+def _refuse_wildcard(path: str, findings: Findings) -> None:
+    findings.error("redirect_uri.wildcard", path, "A redirect URI must not contain a wildcard.", _EXACT)
 
 
 def _review_https(uri: SplitUri, authority: Authority | None, path: str, findings: Findings, *, native: bool, allow_loopback: bool) -> None:

@@ -81,6 +81,7 @@ class Fixer(Enum):
     SUPERIOR = "the superior"
     FEDERATION_OPERATOR = "the federation operator"
     STAFF = "our staff"
+    HOST = "whoever runs the host; if its name is right, try again later"
     NOBODY = "nobody; try again later"
 
 
@@ -131,6 +132,7 @@ _NOT_SIGNED: Final = frozenset(
     ("shape", "json", "base64url", "encrypted", "too_long", "signature", "unknown_kid", "key_mismatch", "ambiguous_key", "own_keys")
 )
 _NOT_CHECKED: Final = "verification_budget"
+_OWN_LIMITS: Final = frozenset(("budget", "busy", "rate_limited"))
 
 
 def failure_from(step: StepNumber, entity: str, error: ProtocolError, evidence: Mapping[str, Any] | None = None) -> Failure:
@@ -153,7 +155,8 @@ def _class_of(error: ProtocolError) -> FailureClass:
 def _fetch_failure(step: StepNumber, entity: str, error: FetchError) -> Failure:
     if not error.permanent:
         wire: FederationError = TemporarilyUnavailable(error.description, retry_after=error.retry_after)
-        return Failure(step, entity, error.description, Fixer.NOBODY, FailureClass.TRANSIENT, wire, error.detail)
+        fixer = Fixer.NOBODY if error.reason in _OWN_LIMITS else Fixer.HOST
+        return Failure(step, entity, error.description, fixer, FailureClass.TRANSIENT, wire, error.detail)
     sentence = error.description
     if step is StepNumber.FETCH_STATEMENT and error.http_status == 404:
         sentence = "The superior does not know this entity: it is not, or no longer, a member."

@@ -163,6 +163,7 @@ EVENT_WORDS: Final = {
     "policy.changed": "Registration policy changed",
     "job.requested": "Job started by hand",
     "trust_anchor.added": "Trust anchor accepted",
+    "trust_anchor.fetched": "Trust anchor fetched",
     "trust_anchor.disabled": "Trust anchor trusted no more",
     "trust_anchor.enabled": "Trust anchor trusted again",
     "entity.refused": "Entity refused",

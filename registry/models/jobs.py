@@ -8,7 +8,8 @@ from django.db import models
 class JobRecord(models.Model):
     """The last runs of one job, by the name of its task. Jobs run every few seconds, so each has one row and no history.
 
-    Without `ended_at` the last run has not ended yet, or died; without `started_at` there was none.
+    `ended_at` is when one ended well last, `failed_at` when one failed last. When both are before `started_at`, the last run has not ended
+    yet, or died; without `started_at` there was none.
     """
 
     name = models.CharField(max_length=120, unique=True)

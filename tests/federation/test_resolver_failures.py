@@ -52,7 +52,7 @@ def test_every_fault_says_where_it_is_who_mends_it_and_what_it_proves(fault: Fau
         expected = (fetch_step, fixer, FailureClass.UNSIGNED_NEGATIVE, "not_found")
         assert (failure.step, failure.fixer, failure.failure_class, failure.code) == expected
     else:
-        expected = (fetch_step, Fixer.NOBODY, FailureClass.TRANSIENT, "temporarily_unavailable")
+        expected = (fetch_step, Fixer.HOST, FailureClass.TRANSIENT, "temporarily_unavailable")
         assert (failure.step, failure.fixer, failure.failure_class, failure.code) == expected
 
 

@@ -39,7 +39,9 @@ def test_counts_ages_and_backlogs_are_told(cast: Cast, make_client: Callable[...
     create_secret(app, cast.as_owner, now=now, expires_at=now + timedelta(days=3))
     request_go_live(app, cast.as_owner, now=now - timedelta(hours=5))
     JobRecord.objects.create(name="registry.tasks.seal_audit", started_at=now, ended_at=now - timedelta(seconds=90), runs=7, failures=1)
-    JobRecord.objects.create(name="broken", started_at=now, ended_at=now, failed_at=now, runs=2, failures=2)
+    JobRecord.objects.create(name="broken", started_at=now, failed_at=now, runs=2, failures=2)
+    ended_at = now - timedelta(seconds=240)
+    JobRecord.objects.create(name="broken.lately", started_at=now, ended_at=ended_at, failed_at=now, runs=2, failures=1)
     text = render_metrics(collect_metrics(now))
     assert sample(text, 'credence_clients{source="manual",state="active",stage="test",trust="none"}') == 1
     assert sample(text, 'credence_organizations{state="approved"}') >= 1
@@ -48,6 +50,7 @@ def test_counts_ages_and_backlogs_are_told(cast: Cast, make_client: Callable[...
     assert sample(text, 'credence_queue_oldest_age_seconds{kind="organization"}') == 0
     assert sample(text, 'credence_job_last_success_age_seconds{job="registry.tasks.seal_audit"}') == 90
     assert 'last_success_age_seconds{job="broken"}' not in text
+    assert sample(text, 'credence_job_last_success_age_seconds{job="broken.lately"}') == 240
     assert sample(text, 'credence_job_failures_total{job="broken"}') == 2
     assert sample(text, 'credence_expiries_ahead{kind="client_secret",within="1d"}') == 0
     assert sample(text, 'credence_expiries_ahead{kind="client_secret",within="7d"}') == 1

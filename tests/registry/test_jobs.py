@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from portal import job_records
 from protocol.errors import TransitionRefused
@@ -144,6 +145,11 @@ def test_celery_tells_of_a_run_that_failed(db, monkeypatch):
         raise ValueError("no such row")
 
     monkeypatch.setattr("registry.audit.seal", broken)
+    before = timezone.now() - timedelta(hours=1)
+    JobRecord.objects.create(name=seal_audit.name, started_at=before, ended_at=before)
     assert seal_audit.apply().failed()
     record = JobRecord.objects.get()
-    assert (record.failures, record.failure, record.ended_at) == (1, "ValueError: no such row", record.failed_at)
+    assert (record.failures, record.failure, record.ended_at) == (1, "ValueError: no such row", before)
+    assert record.failed_at is not None
+    (standing,) = (one for one in list_jobs(job_records.scheduled_jobs(), timezone.now()) if one.record)
+    assert (standing.state, standing.took is not None) == ("failed", True)

@@ -521,7 +521,7 @@ def test_a_refusal_says_which_step_failed_where_and_who_can_mend_it(world: World
 
     assert tell(authority_hints=[TIDEWATER])[:3] == ("404 not_found", 4, TIDEWATER)
     harbour.fault = Fault.SERVER_ERROR
-    assert tell() == ("503 temporarily_unavailable", 4, HARBOUR, "nobody; try again later")
+    assert tell() == ("503 temporarily_unavailable", 4, HARBOUR, "whoever runs the host; if its name is right, try again later")
     harbour.fault = None
     harbour.statement_fault = Fault.EXPIRED
     assert tell()[:3] == ("400 invalid_trust_chain", 6, HARBOUR)

@@ -163,7 +163,7 @@ def test_what_may_pass_leaves_a_client_alive(
         assert access.is_live(token)
         assert access.token(machine)
     assert events_after(last) == ["trust.stale"]
-    assert reason(machine, "trust.stale").endswith("Who can fix it: nobody; try again later.")
+    assert reason(machine, "trust.stale").endswith("Who can fix it: whoever runs the host; if its name is right, try again later.")
     assert (machine.client.trust, machine.client.trust_expires_at) == ("stale", client.trust_expires_at)
     assert machine.client.credential_generation == client.credential_generation
     assert machine.record.failure["class"] == "transient"
