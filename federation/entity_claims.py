@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,13 +16,14 @@ from django.db import IntegrityError, transaction
 from federation.models import EntityClaim, RegistrationRequest
 from federation.resolving import get_resolver
 from protocol.constants import ENTITY_CLAIM_PATH
-from protocol.errors import FetchError, InvalidJwt, InvalidUrl, TransitionRefused
+from protocol.errors import FetchError, InvalidJwt, InvalidUrl, MetadataRefused, TransitionRefused
 from protocol.fetch import FetchPurpose, standard_request
 from protocol.jose import verify_jwt
 from protocol.jose.purposes import ENTITY_CLAIM
 from protocol.urls import parse_entity_identifier
 from registry import audit
 from registry.actors import Actor
+from registry.findings import Finding, Findings
 from registry.models import Client, Organization
 from registry.outbound import get_fetcher
 from registry.transitions import OWNER
@@ -54,6 +56,25 @@ def claim_entity(organization: Organization, entity_id: str, actor: Actor, *, no
         if created:
             audit.record(actor, "entity.claimed", claim, organization=row)
         return claim
+
+
+def claim_entities(organization: Organization, entity_ids: Sequence[str], actor: Actor, *, now: datetime) -> list[EntityClaim]:
+    """Let `organization` claim several entities, all or none; return the claims, none of them proven.
+
+    Raises MetadataRefused with a finding for each of `entity_ids` that cannot be claimed.
+    """
+    if len(entity_ids) > CLAIMS_LIMIT:
+        raise MetadataRefused((Finding("refused", "error", "entity_ids", f"An organization claims at most {CLAIMS_LIMIT} entities."),))
+    claims, findings = [], Findings()
+    with transaction.atomic():
+        for position, entity_id in enumerate(entity_ids):
+            try:
+                claims.append(claim_entity(organization, entity_id, actor, now=now))
+            except TransitionRefused as refused:
+                findings.error("refused", f"entity_ids[{position}]", refused.description)
+        if findings.items:
+            raise MetadataRefused(tuple(findings.items))
+    return claims
 
 
 def file_address(claim: EntityClaim) -> str:

@@ -134,6 +134,8 @@ def dismiss_request(request: RegistrationRequest, actor: Actor, *, now: datetime
     """Leave the entity of a request outside; it is not asked about again. Raises TransitionRefused."""
     with transaction.atomic():
         row = _lock(request, actor)
+        if row.state == RegistrationRequest.State.DISMISSED:
+            raise TransitionRefused("state", "This entity stays outside already. It can still be assigned.")
         if not reason.strip():
             raise TransitionRefused("reason_missing", "Say why, for the colleague who is asked about it.")
         row.state, row.reason, row.decided_by, row.decided_at = RegistrationRequest.State.DISMISSED, reason, actor.user, now
@@ -161,18 +163,22 @@ def save_organization_rule(
 ) -> OrganizationRule:
     """Say that everything below `superior` belongs to `organization`; clients that are registered keep theirs.
 
-    With `only_new` an existing rule stays as it is. Raises TransitionRefused with reason permission or duplicate, InvalidUrl for what is
-    no entity identifier.
+    With `only_new` an existing rule stays as it is. Raises TransitionRefused with reason permission, duplicate, or state when it is said
+    already; InvalidUrl for what is no entity identifier.
     """
     _check_operator(actor, organization)
     name = parse_entity_identifier(superior).text
     with transaction.atomic():
-        before = OrganizationRule.objects.select_related("organization").select_for_update(of=("self",)).filter(superior=name).first()
+        rules = OrganizationRule.objects.select_related("organization").select_for_update(of=("self",))
+        row, created = rules.get_or_create(superior=name, defaults={"organization": organization, "created_at": now})
+        before = None if created else row.organization
+        if before == organization:
+            raise TransitionRefused("state", f"What registers below {name} belongs to {organization} already.")
         if before is not None and only_new:
             raise TransitionRefused("duplicate", "There is a rule about this superior; its page is the place to change it.")
-        values = {"organization": organization, "created_by": actor.user, "created_at": now}
-        row, _ = OrganizationRule.objects.update_or_create(superior=name, defaults=values)
-        whose = [before and before.organization.legal_name, organization.legal_name]
+        row.organization, row.created_by, row.created_at = organization, actor.user, now
+        row.save()
+        whose = [before and before.legal_name, organization.legal_name]
         audit.record(actor, "organization_rule.saved", row, organization=organization, difference={"organization": whose})
         return row
 

@@ -135,8 +135,8 @@ def rules_about(entity_id: str) -> list[TrustMarkRule | OrganizationRule]:
 def distrust(entity_id: str, actor: Actor, *, now: datetime, reason: str) -> int:
     """Trust an anchor, an intermediate or a leaf no more; return how many clients lost their trust by it, in this transaction.
 
-    Those that have another chain come back with the next sweep, without their tokens. Raises TransitionRefused with reason permission or
-    reason_missing, InvalidUrl for what is no entity identifier.
+    Those that have another chain come back with the next sweep, without their tokens. Raises TransitionRefused with reason permission,
+    reason_missing, or state when it was done before in the same words; InvalidUrl for what is no entity identifier.
     """
     _check_operator(actor)
     if not reason.strip():
@@ -145,11 +145,17 @@ def distrust(entity_id: str, actor: Actor, *, now: datetime, reason: str) -> int
     with transaction.atomic():
         anchor = TrustAnchorRecord.objects.select_for_update().filter(entity_id=name).first()
         if anchor is not None:
+            if not anchor.is_enabled:
+                raise TransitionRefused("state", f"{name} is trusted no more already.")
             anchor.is_enabled, anchor.changed_at = False, now
             anchor.save(update_fields=["is_enabled", "changed_at"])
             audit.record(actor, "trust_anchor.disabled", anchor, organization=None, reason=reason)
         else:
-            row, _ = RefusedEntity.objects.update_or_create(entity_id=name, defaults={"reason": reason, "created_at": now})
+            said = {"reason": reason, "created_at": now}
+            row, created = RefusedEntity.objects.select_for_update().get_or_create(entity_id=name, defaults=said)
+            if not created and row.reason == reason:
+                raise TransitionRefused("state", f"{name} is trusted no more already.")
+            RefusedEntity.objects.filter(pk=row.pk).update(**said)
             audit.record(actor, "entity.refused", row, organization=None, reason=reason)
         clients = clients_depending_on(name)
         ended = end_trust(clients, federation_entity(name), reason=f"{name} is trusted here no more. {reason}")

@@ -69,6 +69,11 @@ def find_invitation(value: str, now: datetime) -> Invitation | None:
     return open_rows.filter(Exists(by_an_owner), digest=keyed_digest(value, _PURPOSE)).first()
 
 
+def find_former_invitation(value: str) -> Invitation | None:
+    """Return the invitation with this value, also one that was used, was withdrawn or is over. One query."""
+    return Invitation.objects.select_related("organization").filter(digest=keyed_digest(value, _PURPOSE)).first()
+
+
 def accept_invitation(value: str, user: User, actor: Actor, *, now: datetime) -> Membership:
     """Join by an invitation: once, and only for the address it was sent to.
 

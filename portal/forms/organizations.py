@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -63,7 +63,7 @@ class OrganizationDetailsForm(FindingsForm):
     contact_billing = _contact_field("billing")
     contact_incident = _contact_field("incident")
 
-    line_fields = ("email_domains",)
+    line_fields: ClassVar[tuple[str, ...]] = ("email_domains",)
     need_words = dict.fromkeys(("country", "website", "contact_technical", "contact_security"), _("(needed for approval)"))
 
     @property
@@ -79,7 +79,18 @@ class OrganizationDetailsForm(FindingsForm):
 
 
 class NewOrganizationForm(OrganizationDetailsForm, OnceForm):
-    """The first page of a new organization."""
+    """The first page of a new organization; what an entity identifier is, is said by `federation.entity_claims`."""
+
+    entity_ids = forms.CharField(
+        label=_("Entity identifiers"),
+        required=False,
+        help_text=_(
+            "Only if your apps are in a federation: one https address per line. You prove them afterwards, on the page Federation."
+        ),
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "autocapitalize": "none"}),
+    )
+
+    line_fields = (*OrganizationDetailsForm.line_fields, "entity_ids")
 
 
 class ProfileForm(OrganizationDetailsForm):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.contrib import messages
@@ -27,11 +27,12 @@ from federation.entity_claims import (
     prove_by_signature,
 )
 from federation.models import EntityClaim, FederationRecord, TrustAnchorRecord
-from federation.trust_report import describe_trust
+from federation.trust_report import describe_trust, entity_kinds
 from portal.access import actor_for, get_organization
 from portal.forms.federation import EntityClaimForm, SignedChallengeForm
 from portal.forms.once import run_once
 from portal.views.common import do_and_return, page, paginate, refusals_denied
+from portal.views.trust import mark_rows
 from protocol.errors import TransitionRefused
 from protocol.jose.purposes import ENTITY_CLAIM_TYP
 from registry.models import Client, Organization
@@ -62,6 +63,7 @@ def _federation_page(
     """Show the page; `signed` is the form that was refused, and the claim that it is about."""
     now = timezone.now()
     records = paginate(request, _records(organization))
+    registered = _registered(organization)
     claims = [
         {
             "row": claim,
@@ -72,6 +74,7 @@ def _federation_page(
             "file_address": file_address(claim),
             "payload": _payload(claim),
             "form": signed[1] if signed and claim == signed[0] else SignedChallengeForm(prefix=f"claim-{claim.pk}"),
+            "registered": registered.get(claim.entity_id),
         }
         for claim in _claims(organization)
     ]
@@ -104,6 +107,21 @@ def _claims(organization: Organization) -> QuerySet[EntityClaim]:
 def _records(organization: Organization) -> QuerySet[FederationRecord]:
     records = FederationRecord.objects.filter(client__organization=organization).exclude(client__state=Client.State.CLOSED)
     return records.select_related("client").order_by("entity_id")
+
+
+def _registered(organization: Organization) -> dict[str, dict[str, Any]]:
+    """Return by claimed entity what its app is registered as, through whom it is trusted, and its trust marks. One query."""
+    claimed = EntityClaim.objects.filter(organization=organization).values("entity_id")
+    rows = _records(organization).filter(entity_id__in=claimed).select_related(None)
+    return {
+        row.entity_id: {
+            "kind": entity_kinds(row.entity_type),
+            "entity_type": row.entity_type,
+            "superiors": row.entities[1:],
+            "marks": mark_rows(row.trust_marks),
+        }
+        for row in rows.only("entity_id", "entity_type", "entities", "trust_marks")
+    }
 
 
 def _payload(claim: EntityClaim) -> str:

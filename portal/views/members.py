@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -18,8 +20,16 @@ from portal.forms.organizations import InvitationForm, RoleForm
 from portal.notices import mail_invitation
 from portal.views.common import do_and_return, page, paginate, refusals_denied
 from protocol.errors import TransitionRefused
-from registry.members import accept_invitation, change_role, find_invitation, invite, remove_member, revoke_invitation
-from registry.models import Membership, Organization
+from registry.members import (
+    accept_invitation,
+    change_role,
+    find_former_invitation,
+    find_invitation,
+    invite,
+    remove_member,
+    revoke_invitation,
+)
+from registry.models import Invitation, Membership, Organization
 from registry.transitions import OWNER
 
 
@@ -121,7 +131,9 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
     """Show an invitation to whoever has its link; the invited person accepts it."""
     found = find_invitation(token, timezone.now())
     if found is None:
-        return render(request, "members/invitation_gone.html", status=404)
+        former = find_former_invitation(token)
+        asking = _mail_for_another(former) if former else ""
+        return render(request, "members/invitation_gone.html", {"invitation": former, "mail": asking}, status=404)
     context = {"invitation": found, "next": reverse("invitation", args=[token])}
     if request.method != "POST":
         return render(request, "members/invitation.html", context)
@@ -133,3 +145,18 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
         return render(request, "members/invitation.html", {**context, "refusal": refused.description}, status=409)
     messages.success(request, _("Welcome to %(name)s.") % {"name": membership.organization})
     return redirect("organization", membership.organization.slug)
+
+
+def _mail_for_another(former: Invitation) -> str:
+    """Return the address of a prepared mail that asks for a new invitation (RFC 6068, 5).
+
+    It is to nobody: who has the link need not have the addresses of members.
+    """
+    given = {"name": former.organization.legal_name, "role": former.get_role_display().lower(), "email": former.email}
+    subject = _("A new invitation to %(name)s") % given
+    body = _(
+        "Hello,\n\nmy invitation to join %(name)s as %(role)s does not work any more."
+        " Please send me a new one to %(email)s; the page Members does it.\n\nThank you"
+    )
+    lines = (body % given).replace("\n", "\r\n")
+    return f"mailto:?subject={quote(subject, safe='')}&body={quote(lines, safe='')}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Final
 
 from django.contrib import messages
@@ -15,10 +14,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from federation.entity_claims import claim_entities
 from portal.access import actor_for, get_organization, has_role
+from portal.forms.findings import lines_of
 from portal.forms.once import run_once
 from portal.forms.organizations import CloseForm, NewOrganizationForm, OrganizationDetailsForm, ProfileForm
-from portal.views.attention import find_everything
+from portal.views.attention import count_everything
 from portal.views.common import do_and_return, page, refusals_denied
 from portal.views.timeline import entries, review_events_of_organization
 from protocol.errors import MetadataRefused, TransitionRefused
@@ -45,8 +46,7 @@ _FIELD_OF_REASON: Final = {"duplicate": "registration_number", "identity": "lega
 def organizations(request: HttpRequest) -> HttpResponse:
     """List the organizations of the signed-in person."""
     memberships = list(request.user.memberships.select_related("organization").order_by("organization__legal_name"))  # type: ignore[union-attr]
-    items = find_everything([membership.organization for membership in memberships], timezone.now())
-    counts = Counter(item.organization.pk for item in items)
+    counts = count_everything([membership.organization for membership in memberships], timezone.now())
     rows = [{"membership": membership, "attention": counts[membership.organization_id]} for membership in memberships]
     return render(request, "organizations/list.html", {"rows": rows})
 
@@ -75,6 +75,8 @@ def _create(request: HttpRequest, form: NewOrganizationForm) -> str:
         **values,
     )
     messages.success(request, _("Saved as a draft. Nobody reviews it until you submit it."))
+    if claim_entities(organization, lines_of(form.cleaned_data["entity_ids"]), actor_for(request), now=timezone.now()):
+        messages.info(request, _("Your entities are claimed. Prove them on the page Federation within seven days."))
     return reverse("organization", args=[organization.slug])
 
 

@@ -1,4 +1,4 @@
-"""The first page of an organization, and its activity."""
+"""The first page of an organization."""
 
 from __future__ import annotations
 
@@ -148,12 +148,3 @@ def _where(item: Attention) -> str:
     if item.change_request is not None:
         return reverse("app_change", args=[slug, item.client.reference, item.change_request.reference])
     return reverse(_PAGES.get(item.code, "app"), args=[slug, item.client.reference])
-
-
-@login_required
-@require_GET
-def organization_activity(request: HttpRequest, slug: str) -> HttpResponse:
-    """List everything that happened in the organization."""
-    organization = get_organization(request, slug)
-    events = paginate(request, events_of_organization(organization))
-    return page(request, "organizations/activity.html", organization, "activity", {"page": events, "events": entries(events)})

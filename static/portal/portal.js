@@ -152,6 +152,12 @@
   });
 
   prepare(document);
+  // A row of tabs that is wider than a phone begins where the one at hand is seen; only the row moves, never the page.
+  const tab = document.querySelector(".tabs [aria-current]");
+  if (tab) {
+    const row = tab.parentElement.getBoundingClientRect(), own = tab.getBoundingClientRect();
+    tab.parentElement.scrollLeft += own.left + own.width / 2 - row.left - row.width / 2;
+  }
   const onward = document.querySelector("form[data-submit-now]"); // the answer to an app by form_post; its button works without us
   if (onward) onward.requestSubmit();
   const summary = document.querySelector("[data-error-summary]");

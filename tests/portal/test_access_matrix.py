@@ -39,6 +39,7 @@ ORGANIZATION_PAGES: dict[str, dict[str, str]] = {
     "organization_step": {"post": OWNER},
     "organization_close": {"get": OWNER},
     "organization_activity": {"get": VIEWER},
+    "organization_activity_export": {"get": VIEWER},
     "registration_tokens": {"get": VIEWER},
     "registration_token_new": {"get": OWNER, "post": OWNER},
     "registration_token": {"get": VIEWER},

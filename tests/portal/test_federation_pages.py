@@ -327,8 +327,8 @@ def test_without_an_answer_the_chain_is_stale_and_drawn_dashed(
     response = viewer.get(trust_url)
     assert response.context["report"].standing is Standing.STALE
     assertContains(response, "stroke-dasharray")
-    assertContains(response, "nobody; try again later")
-    assert "Who can fix it:" not in response.context["report"].failure.tell
+    assertContains(response, "whoever runs the host; if its name is right, try again later")
+    assert "Who can fix it: whoever runs the host" in response.context["report"].failure.tell
 
 
 def test_a_chain_in_its_last_tenth_expires_and_the_statement_that_ends_first_is_named(

@@ -28,7 +28,7 @@ PAGES = {
     "organization_activity": 9,
     "registration_tokens": 9,
     "registration_token_new": 9,
-    "organization_federation": 9,
+    "organization_federation": 10,
     "organization_members": 9,
     "apps": 10,
     "app_new": 9,

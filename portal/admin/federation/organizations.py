@@ -20,7 +20,7 @@ from federation.rule_preview import OrganizationRuleReport, preview_organization
 from portal.admin.base import staff_actor
 from portal.admin.federation.pages import FederationAdmin, entity_field
 from portal.admin.presentation import LABELS, events_about, plain, timeline
-from portal.admin.rules import OrganizationField, ReasonForm, Refused, RuleAdmin, show_refusal
+from portal.admin.rules import OrganizationField, ReasonForm, Refused, RuleAdmin, is_done_already, show_refusal
 from portal.admin.site import staff_site
 from portal.templatetags.portal import state_badge, when
 from protocol.errors import InvalidUrl
@@ -78,6 +78,8 @@ class OrganizationRuleAdmin(RuleAdmin):
         try:
             save_organization_rule(superior, organization, staff_actor(request), now=timezone.now(), only_new=rule is None)
         except Refused as error:
+            if is_done_already(request, error):
+                return True
             show_refusal(form, error, {InvalidUrl: "superior", "duplicate": "superior", "permission": "organization"})
             return False
         messages.success(request, f"Saved. What registers below {superior} from now on belongs to {organization}.")
@@ -160,6 +162,8 @@ class RegistrationRequestAdmin(FederationAdmin):
             try:
                 assign_request(subject, organization, staff_actor(request), now=timezone.now())
             except Refused as error:
+                if is_done_already(request, error):
+                    return redirect(self.url_to("change", pk))
                 show_refusal(form, error, {"organization": "organization", "permission": "organization"})
             else:
                 messages.success(request, f"It belongs to {organization} now, and registers with its next try.")
@@ -175,6 +179,8 @@ class RegistrationRequestAdmin(FederationAdmin):
             try:
                 dismiss_request(subject, staff_actor(request), now=timezone.now(), reason=form.cleaned_data["reason"])
             except Refused as error:
+                if is_done_already(request, error):
+                    return redirect(self.url_to("change", pk))
                 show_refusal(form, error, {"reason_missing": "reason"})
             else:
                 messages.success(request, "It stays outside. It can still be assigned later.")

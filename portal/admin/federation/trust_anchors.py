@@ -12,6 +12,7 @@ from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.html import format_html_join
 
+from federation.anchor_reading import AnchorVerdict, last_reading, read_anchor
 from federation.models import RefusedEntity, TrustAnchorRecord
 from federation.trust_anchors import (
     EDITABLE,
@@ -23,19 +24,27 @@ from federation.trust_anchors import (
     rules_about,
     trust_again,
 )
+from portal.access import source_address
 from portal.admin.base import Crumb, staff_actor
 from portal.admin.federation.pages import FederationAdmin, carried_by, entity_field
 from portal.admin.presentation import events_about, timeline
-from portal.admin.rules import ReasonForm, Refused, disable_unless, show_refusal
+from portal.admin.rules import ReasonForm, Refused, disable_unless, is_done_already, show_refusal
 from portal.admin.site import staff_site
 from portal.templatetags.portal import state_badge
 from protocol.constants import JWKS_LIMIT
-from protocol.errors import InvalidKeySet, InvalidUrl
+from protocol.errors import InvalidKeySet, InvalidUrl, TooManyRequests
 from protocol.jose import FEDERATION_ENTITY_KEYS, PublicKey, parse_jwk_set
 from protocol.urls import parse_entity_identifier
 from registry.pasted_keys import read_pasted_keys
+from registry.tool_limits import question
 
 _FIELD_OF_REFUSAL: Final = {InvalidUrl: "entity_id", InvalidKeySet: "jwks", "duplicate": "entity_id", "refused": "entity_id"}
+_LEVELS: Final = {
+    AnchorVerdict.SAME: messages.SUCCESS,
+    AnchorVerdict.CHANGED: messages.WARNING,
+    AnchorVerdict.NOT_PINNED: messages.ERROR,
+    AnchorVerdict.UNREADABLE: messages.ERROR,
+}
 _BY_ANOTHER_WAY: Final = (
     "The JWK Set with its federation keys, got by another way than its website: whoever has these keys decides who is trusted."
 )
@@ -130,6 +139,7 @@ class TrustAnchorAdmin(FederationAdmin):
         return [
             self.route("new/", self.add_anchor_view, "add"),
             self.route("<int:pk>/", self.anchor_view, "change"),
+            self.route("<int:pk>/fetch/", self.fetch_view, "fetch", guarded=False),
             self.route("<int:pk>/distrust/", self.distrust_view, "distrust"),
             self.route("<int:pk>/trust-again/", self.trust_again_view, "trust_again"),
         ]
@@ -179,11 +189,27 @@ class TrustAnchorAdmin(FederationAdmin):
             "carried": carried_by(anchor.entity_id),
             "rules": rules_about(anchor.entity_id),
             "confirmed_at": last_confirmed(anchor.entity_id),
+            "reading": last_reading(anchor),
+            "fetch_url": self.url_to("fetch", pk),
             "distrust_url": self.url_to("distrust", pk),
             "trust_again_url": self.url_to("trust_again", pk),
             "events": timeline(events_about(("trustanchorrecord", str(pk)))),
         }
         return self.page(request, "admin/staff/trust_anchor.html", str(anchor), **context)
+
+    def fetch_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Fetch what the anchor publishes now, and say how its keys compare with the pinned ones; a GET leads to the page."""
+        anchor: TrustAnchorRecord = self.get_subject(request, pk)
+        self.require_acting(request)
+        if request.method == "POST":
+            try:
+                with question(str(request.user.sub), source_address(request)) as fetcher:  # type: ignore[union-attr]
+                    reading = read_anchor(anchor, staff_actor(request), fetcher, now=timezone.now())
+            except TooManyRequests as error:
+                messages.error(request, error.description)
+            else:
+                messages.add_message(request, _LEVELS[reading.verdict], reading.sentence)
+        return redirect(self.url_to("change", pk))
 
     def distrust_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Show which apps of which organizations end without the anchor, and trust it no more."""
@@ -332,6 +358,8 @@ class RefusedEntityAdmin(FederationAdmin):
         try:
             ended = distrust(given["entity_id"], staff_actor(request), now=timezone.now(), reason=given["reason"])
         except Refused as error:
+            if is_done_already(request, error):
+                return True
             show_refusal(form, error, {InvalidUrl: "entity_id", "reason_missing": "reason"})
             return False
         messages.success(request, f"{given['entity_id']} is trusted no more. {ended_words(ended)}")

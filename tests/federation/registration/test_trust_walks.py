@@ -22,6 +22,7 @@ from federation.models import FederationRecord
 from federation.simulator import Fault
 from federation.tasks import refresh_due_trust
 from federation.trust_anchors import distrust, trust_again
+from protocol.errors.internal import TransitionRefused
 from registry.actors import Actor
 from registry.gate import Action, client_may_act
 from registry.lifecycle import change_client
@@ -58,6 +59,7 @@ class Walk(RuleBasedStateMachine):
         for party in self.parties.values():
             party.entity.lifetime = 3 * 3600
         self.tokens: dict[str, tuple[str, int]] = {}
+        self.distrusted: set[str] = set()
 
     def teardown(self) -> None:
         self.clock.stop()
@@ -148,7 +150,12 @@ class Walk(RuleBasedStateMachine):
 
     @rule(whom=st.sampled_from([NORTHLIGHT, HARBOUR, *NAMES]), times=looks, again=st.sampled_from([True, True, False]))
     def trust_no_more(self, whom: str, times: int, again: bool) -> None:
-        distrust(whom, ACTOR, now=timezone.now(), reason="It was broken into.")
+        if whom in self.distrusted:
+            with pytest.raises(TransitionRefused, match="trusted no more already"):
+                distrust(whom, ACTOR, now=timezone.now(), reason="It was broken into.")
+        else:
+            distrust(whom, ACTOR, now=timezone.now(), reason="It was broken into.")
+        self.distrusted.add(whom)
         self.no_token_is_live_for_a_client_that_may_not_act()
         self.look(times)
         if again:
@@ -158,6 +165,7 @@ class Walk(RuleBasedStateMachine):
     def trust_all_again(self) -> None:
         for whom in (NORTHLIGHT, HARBOUR, *NAMES):
             trust_again(whom, ACTOR, now=timezone.now())
+        self.distrusted.clear()
         self.look(1)
 
     # What time does, and the sweep

@@ -319,7 +319,7 @@ def test_an_entity_is_assigned_once(role: str, cast: Cast, federated: Federated,
     claim = EntityClaim.objects.get()
     assert (claim.entity_id, claim.proof, claim.claimed_by) == ("https://tidewater.example", "staff", getattr(cast, role))
     for name, data in (("assign", {"organization": "lighthouse-travel"}), ("dismiss", {"reason": "Late."})):
-        response = browser.post(subpage_of(federated.request, name), data)
+        response = browser.post(subpage_of(federated.request, name), data, follow=True)
         assert "has its organization already" in response.content.decode()
     assert browser.get(page_of(federated.request)).context["forms"] == ()
     assert staff_events() == ["registration_request.assigned"]
@@ -484,7 +484,7 @@ def test_pages_need_the_same_queries_however_many_rows_there_are(
     rule = OrganizationRule.objects.create(superior=HARBOUR, organization=cast.organization)
     refused, mark = RefusedEntity.objects.create(entity_id=HARBOUR, reason="x"), MarkRule.objects.create(trust_mark_type=MARK)
     pages = {
-        page_of(federated.anchor): 8, subpage_of(federated.anchor, "distrust"): 7, page_of(refused): 5, page_of(rule): 5, page_of(mark): 6,
+        page_of(federated.anchor): 9, subpage_of(federated.anchor, "distrust"): 7, page_of(refused): 5, page_of(rule): 5, page_of(mark): 6,
         page_of(federated.request): 5, page_of(federated.client): 15, list_of(TrustAnchorRecord): 4, list_of(RefusedEntity): 4,
         list_of(OrganizationRule): 4, list_of(RegistrationRequest): 4, list_of(MarkRule): 4,
         list_of(RefusedEntity, "add") + f"?entity_id={HARBOUR}": 5,
