@@ -22,7 +22,7 @@ from registry.findings import Findings, errors_among
 from registry.models import Client, Membership, Organization, Scope
 from registry.models.audit import ActorKind
 from registry.registration_policy import NARROWABLE, merge_policy, narrow_policy, review_policy_values
-from registry.transitions import OWNER, REVIEWER, SYSTEM
+from registry.transitions import OPERATOR, OWNER, REVIEWER, SYSTEM
 
 # What an owner may say of the clients of a token; more is in the profile that staff give it.
 RESTRICTABLE: Final = ("grant_types", "token_endpoint_auth_methods", "allowed_scopes", "redirect_hosts")
@@ -49,13 +49,13 @@ class TokenTerms:
 
 
 def create_initial_access_token(organization: Organization, actor: Actor, terms: TokenTerms, *, now: datetime) -> NewInitialAccessToken:
-    """Make a token for `organization`: an owner one for test apps, staff and commands any.
+    """Make a token for `organization`: an owner one for test apps, operators and commands any (portal.md 4.1).
 
     Raises TransitionRefused with reason permission or organization, or MetadataRefused with what is wrong with the terms.
     """
     with transaction.atomic():
         row = Organization.objects.select_for_update().get(pk=organization.pk)
-        by_staff = actor.has_role(row, REVIEWER, SYSTEM)
+        by_staff = actor.has_role(row, OPERATOR, SYSTEM)
         if not by_staff and not actor.has_role(row, OWNER):
             raise TransitionRefused("permission", "Only an owner may make registration tokens.")
         if row.state in (Organization.State.SUSPENDED, Organization.State.REJECTED, Organization.State.CLOSED):
@@ -144,7 +144,7 @@ def _as_difference(token: InitialAccessToken) -> dict[str, list[Any]]:
 def revoke_initial_access_token(token: InitialAccessToken, actor: Actor, *, now: datetime) -> None:
     """End a token at once; what it registered stays. Raises TransitionRefused with reason permission."""
     with transaction.atomic():
-        row = _lock(token, actor, "Only an owner may end registration tokens.", OWNER, REVIEWER, SYSTEM)
+        row = _lock(token, actor, "Only an owner may end registration tokens.", OWNER, REVIEWER, OPERATOR, SYSTEM)
         if row.revoked_at is None:
             row.revoked_at = now
             row.save(update_fields=["revoked_at"])

@@ -17,7 +17,7 @@ from registry.gate import Action, client_may_act
 from registry.models import Client
 from registry.models.audit import ActorKind
 from registry.notices import record_news
-from registry.transitions import OWNER, REVIEWER, SYSTEM
+from registry.transitions import OPERATOR, OWNER, SYSTEM
 
 HARDENED_LIFE: Final = timedelta(days=90)
 OVERLAP: Final = timedelta(seconds=60)
@@ -102,7 +102,7 @@ def reset_registration_access_token(client: Client, actor: Actor, *, now: dateti
         )
         if row is None:
             raise TransitionRefused("source", "This app did not register itself, so it has no registration access token.")
-        if not actor.has_role(row.client.organization, OWNER, REVIEWER, SYSTEM):
+        if not actor.has_role(row.client.organization, OWNER, OPERATOR, SYSTEM):
             raise TransitionRefused("permission", "Only an owner may reset the registration access token.")
         if row.client.state == Client.State.CLOSED:
             raise TransitionRefused("state", "This app is closed.")

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from django.http import StreamingHttpResponse
 
-# What a spreadsheet takes for the start of a formula, or skips before one.
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+# What a spreadsheet takes for the start of a formula, also in the full width of East Asian letters, or skips before one.
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\ufeff")
 # A byte order mark, without which spreadsheets read names as Latin-1.
 _MARK: Final = "\ufeff"
 

@@ -194,7 +194,7 @@ def as_protocol_error(exception: Exception) -> ProtocolError | None:
     if isinstance(exception, SuspiciousOperation | BadRequest | TooManyFieldsSent | UnreadablePostError | UnicodeError):
         return InvalidRequest(detail=repr(exception))
     if isinstance(exception, OperationalError | InterfaceError):
-        return ServiceUnavailable(retry_after=5, detail=repr(exception))
+        return ServiceUnavailable(retry_after=error_pages.RETRY_AFTER, detail=repr(exception))
     return None
 
 

@@ -194,10 +194,20 @@ GROUPS: Final = {
 }
 
 
+def one_line(text: object) -> str:
+    """Return what others wrote as one line of printable characters, so that no name makes a line or a header of ours (threats.md R16)."""
+    return "".join(character for character in " ".join(str(text).split()) if character.isprintable())
+
+
+def quoted(text: str) -> str:
+    """Return what others wrote as lines that are marked as theirs, whatever they look like."""
+    return "\n".join(f"> {one_line(line)}".rstrip() for line in text.strip().splitlines())
+
+
 def title_of(event: AuditEvent, voice: Voice, name: str) -> str:
     """Return the title of a notice about `name`, on one line."""
     words = WORDS[voice].get(event.event)
-    return " ".join((words.subject % {"name": name} if words else event.event).split())
+    return one_line(words.subject % {"name": name} if words else event.event)
 
 
 def details_of(event: AuditEvent) -> list[str]:
@@ -213,7 +223,7 @@ def details_of(event: AuditEvent) -> list[str]:
             found.append(_("Secret: %(label)s") % {"label": after or before})
         elif name == "other_secrets_end":
             found.append(_("The other secrets of the app end at %(moment)s.") % {"moment": after})
-    return found
+    return [one_line(sentence) for sentence in found]
 
 
 def actor_of(event: AuditEvent, *, by_staff: bool) -> str:
@@ -222,4 +232,4 @@ def actor_of(event: AuditEvent, *, by_staff: bool) -> str:
         return _("our staff")
     if event.actor_kind in (ActorKind.JOB, ActorKind.STAFF) or not event.actor_label:
         return _("this server")
-    return event.actor_label
+    return one_line(event.actor_label)

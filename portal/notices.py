@@ -26,7 +26,7 @@ from kombu.exceptions import ChannelError, KombuError
 
 from portal.context import PRODUCT_NAME
 from portal.notice_subjects import find_subjects
-from portal.notice_words import WORDS, actor_of, details_of, title_of
+from portal.notice_words import WORDS, actor_of, details_of, one_line, quoted, title_of
 from registry.audit import done_by_staff
 from registry.inbox import write_receipts
 from registry.members import NewInvitation
@@ -126,7 +126,8 @@ def render_mails(row: Notice, recipients: list[Recipient]) -> Iterator[Mail]:
                 "title": title,
                 "event": event,
                 "time": f"{event.time.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
-                "organization": event.organization,
+                "organization": one_line(event.organization or ""),
+                "said": quoted(event.reason),
                 "actor": actor_of(event, by_staff=by_staff),
                 "details": details_of(event),
                 "to_do": WORDS[recipient.voice][event.event].to_do,
@@ -139,7 +140,7 @@ def render_mails(row: Notice, recipients: list[Recipient]) -> Iterator[Mail]:
 
 
 def _subject(title: str) -> str:
-    return f"[{PRODUCT_NAME}] {' '.join(title.split())}"
+    return f"[{PRODUCT_NAME}] {one_line(title)}"
 
 
 def _why(recipient: Recipient) -> str:
@@ -168,6 +169,8 @@ def mail_invitation(new: NewInvitation, *, request_id: str = "") -> None:
     context = {
         "product": PRODUCT_NAME,
         "invitation": row,
+        "organization": one_line(row.organization),
+        "inviter": one_line(f"{row.invited_by} ({row.invited_by.email})" if row.invited_by else PRODUCT_NAME),
         "link": settings.ISSUER + reverse("invitation", args=[new.value]),
         "request_id": request_id,
         "issuer": settings.ISSUER,

@@ -26,6 +26,8 @@ _MATTERS: Final = frozenset(("redirect_uris", "jwks", "jwks_uri", "token_endpoin
 NOTIFIED: Final = frozenset(KINDS)
 RETRY: Final = timedelta(minutes=1)
 LONGEST_RETRY: Final = timedelta(hours=6)
+# Nobody means to mail everybody twice; who sends a form twice does.
+RESEND_EVERY: Final = timedelta(minutes=1)
 # With the waits between them, three days of a server that runs; one that stands still gives nothing up.
 MOST_ATTEMPTS: Final = 20
 
@@ -91,11 +93,18 @@ def get_notice(number: int) -> Notice | None:
 
 
 def resend_notice(notice: Notice, actor: Actor, *, now: datetime) -> Notice:
-    """Make a notice due again, for everybody it is for by now, whatever became of it. Raises TransitionRefused with reason permission."""
+    """Make a notice due again, for everybody it is for by now, whatever became of it.
+
+    Raises TransitionRefused with reason permission, or too_soon within a minute of the last time that somebody did it.
+    """
     with transaction.atomic():
         if not actor.has_role(None, OPERATOR, SYSTEM):
             raise TransitionRefused("permission", "Only an operator may send a notice again.")
         row = Notice.objects.select_for_update(of=("self",)).select_related("event__organization").get(pk=notice.pk)
+        about = AuditEvent.objects.filter(object_type="notice", object_id=str(row.pk), event="notice.resent")
+        last = about.values_list("time", flat=True).first()
+        if last is not None and last > now - RESEND_EVERY:
+            raise TransitionRefused("too_soon", "It was sent again less than a minute ago. Wait for what becomes of it.")
         row.sent_at, row.attempts, row.due_at, row.deliveries = None, 0, now, {}
         row.save(update_fields=["sent_at", "attempts", "due_at", "deliveries"])
         audit.record(actor, "notice.resent", row, organization=None, difference={"event": [None, f"{row.event_id} {row.event.event}"]})

@@ -98,6 +98,10 @@ class Cast:
     def as_reviewer(self) -> Actor:
         return person(self.reviewer, staff=True)
 
+    @property
+    def as_operator(self) -> Actor:
+        return person(self.operator, staff=True)
+
 
 def make_organization(owner: User, reviewer: User, now: datetime, name: str = "Lighthouse Travel", *, approve: bool = True) -> Organization:
     """Return an organization that went through the real transitions."""

@@ -25,6 +25,7 @@ from protocol.errors import (
 )
 from protocol.jose import parse_jwk_set, parse_unverified, verify_jwt
 from protocol.jose.purposes import ID_TOKEN
+from protocol.urls import parse_entity_identifier
 from registry.models import Client, Membership, Organization, SigningKey, User
 from registry.signing_keys import get_keys
 
@@ -98,6 +99,15 @@ def may_be_sent_to(client: Client, user: User | None) -> bool:
     Anybody can register an app in test; its addresses must not borrow this server's name (RFC 9700, 4.11.2; BCP-12).
     """
     return client.organization.state == Organization.State.APPROVED or (user is not None and _is_member(client, user))
+
+
+def proven_name(client: Client) -> str:
+    """Return by which name a person meets the app: the host that its trust chain proves, or the organization that a person looked at.
+
+    An organization that came with an entity is called what the entity says, which nobody checked (threats.md R07).
+    """
+    by_federation = client.source in (Client.Source.FEDERATION_AUTOMATIC, Client.Source.FEDERATION_EXPLICIT)
+    return parse_entity_identifier(client.client_id).host if by_federation else client.organization.legal_name
 
 
 def _is_member(client: Client, user: User) -> bool:

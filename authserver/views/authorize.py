@@ -131,7 +131,7 @@ def _ask(request: HttpRequest, row: AuthorizationRequest, parameters: Authorizat
     known = {scope.name: scope for scope in Scope.objects.filter(name__in=parameters.consent_scopes)}
     context = {
         "client": row.application,
-        "organization": row.application.organization,
+        "asker": people.proven_name(row.application),
         "scopes": [known.get(name) or Scope(name=name, title=name) for name in parameters.consent_scopes],
         "returns_to": destination(parameters.redirect_uri),
     }

@@ -15,6 +15,7 @@ from django.views import View
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
 from authserver.authorization.answers import without_form_action
+from authserver.authorization.people import proven_name
 from authserver.authorization.sign_out import LogoutRequest, read_logout_request
 from authserver.views.authorize import person_of
 from authserver.views.people import browser_parameters, error_page
@@ -40,7 +41,8 @@ class LogoutView(View):
             return HttpResponse(status=303, headers={"Location": f"{reverse('logout')}?{urlencode(raw)}"})
         if user is None or asked.subject == str(user.sub):
             return _sign_out(request, asked)
-        return without_form_action(render(request, "authorize/logout.html", {"asked": asked, "parameters": raw}))
+        context = {"asker": proven_name(asked.client) if asked.client else "", "parameters": raw}
+        return without_form_action(render(request, "authorize/logout.html", context))
 
 
 @csrf_protect

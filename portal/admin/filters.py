@@ -15,9 +15,9 @@ from django.utils import timezone
 
 from registry.models import Client, ClientCheck, ClientKeySet, ClientSecret, Membership
 from registry.orphans import orphaned_organizations
+from registry.reminders import FIRST_TOLD_BEFORE
 
 IDLE_AFTER: Final = timedelta(days=90)
-EXPIRING_WITHIN: Final = timedelta(days=30)
 Question = Callable[[datetime], Q]
 
 
@@ -154,7 +154,7 @@ def _needs_secret() -> Q:
 
 def _secret_ends(now: datetime) -> Q:
     """Return the condition for apps whose last secret ends soon."""
-    lasting = _secrets(now).filter(Q(expires_at=None) | Q(expires_at__gt=now + EXPIRING_WITHIN))
+    lasting = _secrets(now).filter(Q(expires_at=None) | Q(expires_at__gt=now + FIRST_TOLD_BEFORE))
     return _needs_secret() & Q(Exists(_secrets(now))) & ~Q(Exists(lasting))
 
 

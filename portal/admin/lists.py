@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from html import unescape
 from typing import Any, ClassVar, Final
 
 from django.contrib import admin
@@ -15,6 +16,7 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.html import strip_tags
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET
 
 from portal.csv_export import csv_response
@@ -70,5 +72,7 @@ class CsvList(admin.ModelAdmin):
             self.opts.get_field(str(field))
             value = getattr(row, str(field))
         except FieldDoesNotExist:
-            value = strip_tags(str(method(row))) if callable(method) else getattr(row, name, "")
+            value = method(row) if callable(method) else getattr(row, name, "")
+            if isinstance(value, SafeString):  # markup of ours; what else looks like markup is what people wrote
+                value = unescape(strip_tags(value))
         return ", ".join(map(str, value)) if isinstance(value, list) else value

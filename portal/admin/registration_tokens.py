@@ -7,6 +7,7 @@ from typing import Any, Final
 from allauth.account.decorators import reauthentication_required
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -21,6 +22,7 @@ from dcr.models import InitialAccessToken, RefusedRegistration, RegistrationAcce
 from portal.admin.base import Crumb, staff_actor
 from portal.admin.filters import OrganizationFilter
 from portal.admin.presentation import events_about, timeline
+from portal.admin.roles import may_act, needed_role
 from portal.admin.rules import GuardedAdmin, OrganizationField
 from portal.admin.site import staff_site
 from portal.forms.once import run_once
@@ -94,7 +96,9 @@ class InitialAccessTokenAdmin(GuardedAdmin):
     """Tokens with which software registers apps."""
 
     label = "Initial access tokens"
-    area = "review"
+    # Reviewers end tokens and never make one: they see no secret (portal.md 4.1).
+    area = "tokens"
+    area_of_making = "rules"
     list_display = ("shown_label", "organization", "shown_standing", "shown_uses", "shown_end")
     list_filter = (StandingFilter, RefusedFilter, OrganizationFilter, "stage", "profile")
     search_fields = ("label", "tail", "organization__legal_name", "organization__slug")
@@ -137,7 +141,7 @@ class InitialAccessTokenAdmin(GuardedAdmin):
 
     def tools(self, request: HttpRequest) -> tuple[Crumb, ...]:
         """Link the form of a new token."""
-        return (("Make a token", self.url_to("add")),) if self.may_act(request) else ()
+        return (("Make a token", self.url_to("add")),) if may_act(request.user, self.area_of_making) else ()  # type: ignore[arg-type]
 
     def object_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Show what a token allows, what registered with it and what was refused."""
@@ -156,7 +160,8 @@ class InitialAccessTokenAdmin(GuardedAdmin):
 
     def new_view(self, request: HttpRequest) -> HttpResponse:
         """Make a token for an organization and show its value, in this answer and never again."""
-        self.require_acting(request)
+        if not may_act(request.user, self.area_of_making):  # type: ignore[arg-type]
+            raise PermissionDenied(needed_role(request.user, self.area_of_making, acting=True))  # type: ignore[arg-type]
         form = StaffTokenForm(request.POST if request.method == "POST" else None)
         made: list[NewInitialAccessToken] = []
 

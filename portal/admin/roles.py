@@ -25,6 +25,7 @@ AREAS: Final = {
     "review": Area(_EVERYBODY, frozenset((_REVIEWER,))),
     "notes": Area(_EVERYBODY, frozenset((_REVIEWER, _OPERATOR))),
     "switches": Area(_EVERYBODY, frozenset((_REVIEWER, _OPERATOR))),
+    "tokens": Area(_EVERYBODY, frozenset((_REVIEWER, _OPERATOR))),
     "rules": Area(_EVERYBODY, frozenset((_OPERATOR,))),
     "federation": Area(_EVERYBODY, frozenset((_OPERATOR,))),
     "entities": Area(_EVERYBODY, frozenset((_REVIEWER, _OPERATOR))),

@@ -144,6 +144,14 @@ def show_refusal(form: forms.Form, error: Exception, fields: Mapping[object, str
     form.add_error(field if field in form.fields else None, error.description if isinstance(error, Refused) else str(error))
 
 
+def is_done_already(request: HttpRequest, error: Exception) -> bool:
+    """Say whether a service refused only because everything is as it was asked for, as when a form is sent twice; then say so on top."""
+    if getattr(error, "reason", "") != "state":
+        return False
+    messages.info(request, str(getattr(error, "description", "")))
+    return True
+
+
 class ReasonForm(forms.Form):
     """Why something is done."""
 

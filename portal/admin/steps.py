@@ -30,6 +30,8 @@ from registry.transitions import Transition
 INSERT: Final = "insert"
 PREVIEW: Final = "preview"
 REASON_LIMIT: Final = 2000
+# What takes the password again when it was not given lately (threats.md R14): who finds an open browser must not decide.
+WEIGHTY: Final = frozenset(("approve", "reject", "suspend"))
 # Which field a refusal of the service is about; all others are said on top.
 _FIELD_OF_REASON: Final = {"override_missing": "override", "reason_missing": "reason"}
 
@@ -144,14 +146,15 @@ class StepsAdmin(StaffAdmin):
 
     def more_urls(self) -> list[URLPattern]:
         """Return the address of the steps."""
-        view = reauthentication_required(require_http_methods(["GET", "POST"])(self.step_view), enabled=self._is_final)
+        view = reauthentication_required(require_http_methods(["GET", "POST"])(self.step_view), enabled=self._is_weighty)
         return [path("<int:pk>/steps/<slug:name>/", self.admin_site.admin_view(view), name=self.url_name("step"))]
 
-    def _is_final(self, request: HttpRequest) -> bool:
-        """Ask for the password again before a step that cannot be undone."""
-        match = request.resolver_match
-        step = self.steps.get(match.kwargs["name"]) if match else None
-        return step is not None and step.typed_name
+    def _is_weighty(self, request: HttpRequest) -> bool:
+        """Ask for the password again before the page of a step that cannot be undone, and before a weighty one is made."""
+        name = request.resolver_match.kwargs["name"] if request.resolver_match else ""
+        if name in WEIGHTY:
+            return request.method == "POST" and request.POST.get("do") not in (INSERT, PREVIEW)
+        return name in self.steps and self.steps[name].typed_name
 
     def offered(self, request: HttpRequest, subject: Any) -> list[OfferedStep]:
         """Return the steps that this person can make from the state the subject is in. One query."""

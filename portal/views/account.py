@@ -12,6 +12,7 @@ from django.utils.translation import get_language_from_request, gettext_lazy
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
+from authserver.authorization.people import proven_name
 from authserver.consents import withdraw_consent
 from authserver.models import Consent
 from portal.access import actor_for
@@ -54,7 +55,14 @@ def account(request: HttpRequest) -> HttpResponse:
     consents = Consent.objects.filter(user=user).select_related("application__organization").order_by("-given_at", "pk")
     page = paginate(request, consents)
     known = {scope.name: scope for scope in Scope.objects.filter(name__in={name for consent in page for name in consent.scopes})}
-    rows = [{"consent": consent, "scopes": [known[name] for name in consent.scopes if name in known]} for consent in page]
+    rows = [
+        {
+            "consent": consent,
+            "asker": proven_name(consent.application),
+            "scopes": [known[name] for name in consent.scopes if name in known],
+        }
+        for consent in page
+    ]
     context = {"form": form, "page": page, "rows": rows, "preferences": preference_rows(user)}
     return render(request, "account_page/account.html", context)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -16,25 +17,36 @@ if TYPE_CHECKING:
 
     from protocol.errors import ProtocolError
 
+# When whoever meets a database that is away may try again, in seconds.
+RETRY_AFTER: Final = 5
+
+
+def _page(request: HttpRequest, template: str, status: int, **context: str) -> HttpResponse:
+    """Return an error page; without the database nobody knows whose page it is, and Django takes no error from here."""
+    try:
+        return render(request, template, context, status=status)
+    except (OperationalError, InterfaceError):
+        return protocol_error(request, ServiceUnavailable(retry_after=RETRY_AFTER))
+
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001
     """Answer 400. What was wrong with the request stays in the log."""
-    return render(request, "errors/400.html", status=400)
+    return _page(request, "errors/400.html", 400)
 
 
 def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer 403 with the sentence the view gave, which names the role that would be needed."""
-    return render(request, "errors/403.html", {"sentence": str(exception or "")}, status=403)
+    return _page(request, "errors/403.html", 403, sentence=str(exception or ""))
 
 
 def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001
     """Answer 404, the same for what does not exist and what belongs to another organization."""
-    return render(request, "errors/404.html", status=404)
+    return _page(request, "errors/404.html", 404)
 
 
 def too_many_requests(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001
     """Answer 429; allauth calls this as `handler429`."""
-    return render(request, "errors/429.html", status=429)
+    return _page(request, "errors/429.html", 429)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -44,7 +56,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001
     """Answer a form whose anti-forgery token is missing or old."""
-    return render(request, "errors/csrf_failure.html", status=403)
+    return _page(request, "errors/csrf_failure.html", 403)
 
 
 def protocol_error(request: HttpRequest, error: ProtocolError) -> HttpResponse:

@@ -9,7 +9,7 @@ import pytest
 import requests
 from playwright.sync_api import expect
 
-from tests.browser.live import REVIEWER
+from tests.browser.live import PASSWORD, REVIEWER
 from tests.browser.visitor import Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.enable_socket]
@@ -163,6 +163,8 @@ def approve(visitor: Visitor, name: str) -> None:
     if page.locator("[name=override]").count():
         page.locator("[name=override]").fill("We know the people.")
     visitor.press("Approve")
+    page.locator("[name=password]").fill(PASSWORD)
+    visitor.press("Continue")
     expect(page.locator(".badge", has_text="Approved").first).to_be_visible()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.live import OWNER, REVIEWER
+from tests.browser.live import OWNER, PASSWORD, REVIEWER
 from tests.browser.visitor import Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.enable_socket]
@@ -67,7 +67,11 @@ def test_a_request_is_reviewed_on_one_page(visit: Callable[..., Visitor], script
     if page.locator("[name=override]").count():
         page.locator("[name=override]").fill("It is what they do.")
     staff.press("Approve" if not scripts else "Preview the mail")
-    if scripts:
+    if not scripts:  # deciding takes the password, and goes on with what was filled in
+        page.locator("[name=password]").fill(PASSWORD)
+        staff.press("Continue")
+        expect(page.get_by_text("Approved. It is in effect now.")).to_be_visible()
+    else:
         expect(page.get_by_role("heading", name="The mail to the partner")).to_be_visible()
         staff.look("review-preview")
         page.goto(review)

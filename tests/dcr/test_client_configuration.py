@@ -647,7 +647,7 @@ def test_an_owner_replaces_the_token_of_a_client_and_the_old_one_ends_at_once(ho
     machine = holder(profile=make_profile(is_hardened=True))
     told = machine.registered()
     fresh = machine.replace(told).json()
-    for actor in (person(cast.developer), person(cast.viewer), person(cast.stranger), person(cast.operator, staff=True)):
+    for actor in (person(cast.developer), person(cast.viewer), person(cast.stranger), cast.as_reviewer):
         with pytest.raises(TransitionRefused):
             reset_registration_access_token(client_of(told), actor, now=now)
     made = reset_registration_access_token(client_of(told), cast.as_owner, now=now)
@@ -658,7 +658,7 @@ def test_an_owner_replaces_the_token_of_a_client_and_the_old_one_ends_at_once(ho
     assert AuditEvent.objects.get(event="registration_token.reset").difference == {"tail": [None, made.value[-4:]]}
     revoked = machine.send("GET", "/register/other", token=made.value)
     assert outcome(revoked) == BAD_TOKEN
-    again = reset_registration_access_token(client_of(told), cast.as_reviewer, now=now)
+    again = reset_registration_access_token(client_of(told), cast.as_operator, now=now)
     assert machine.read({**told, "registration_access_token": again.value}).status_code == 200
     machine.delete({**told, "registration_access_token": again.value})
     with pytest.raises(TransitionRefused) as error:

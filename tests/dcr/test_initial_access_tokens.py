@@ -66,10 +66,10 @@ def test_an_owner_makes_tokens_for_test_apps_and_nobody_else_of_the_organization
 
 
 @pytest.mark.spec("DCR-IAT-04", "DCR-IAT-05")
-def test_staff_make_tokens_for_live_apps_and_with_profiles_but_only_reviewers_do(cast: Cast, now: datetime) -> None:
-    made = create_initial_access_token(cast.organization, cast.as_reviewer, terms(now, stage="live", profile=make_profile()), now=now)
+def test_staff_make_tokens_for_live_apps_and_with_profiles_but_only_operators_do(cast: Cast, now: datetime) -> None:
+    made = create_initial_access_token(cast.organization, cast.as_operator, terms(now, stage="live", profile=make_profile()), now=now)
     assert (made.row.made_by_staff, made.row.keeper, made.row.stage) == (True, None, "live")
-    for user in (cast.operator, cast.auditor):
+    for user in (cast.reviewer, cast.auditor):
         with pytest.raises(TransitionRefused):
             create_initial_access_token(cast.organization, person(user, staff=True), terms(now), now=now)
     told = Machine(Browser(), made.value).registered()
@@ -489,21 +489,22 @@ def test_a_revoked_token_and_one_of_our_staff_cannot_be_adopted(cast: Cast, now:
     with pytest.raises(TransitionRefused) as error:
         adopt_initial_access_token(made.row, cast.as_owner)
     assert reason(error) == "state"
-    by_staff = create_initial_access_token(cast.organization, cast.as_reviewer, terms(now), now=now)
+    by_staff = create_initial_access_token(cast.organization, cast.as_operator, terms(now), now=now)
     with pytest.raises(TransitionRefused) as error:
         adopt_initial_access_token(by_staff.row, cast.as_owner)
     assert reason(error) == "permission"
 
 
 @pytest.mark.threat("R09")
-def test_only_owners_and_reviewers_revoke_a_token_and_it_is_in_the_trail_once(cast: Cast, now: datetime) -> None:
+def test_only_owners_and_staff_who_act_revoke_a_token_and_it_is_in_the_trail_once(cast: Cast, now: datetime) -> None:
     made = create_initial_access_token(cast.organization, cast.as_owner, terms(now), now=now)
-    for actor in (person(cast.developer), person(cast.stranger), person(cast.operator, staff=True)):
+    for actor in (person(cast.developer), person(cast.stranger), person(cast.auditor, staff=True)):
         with pytest.raises(TransitionRefused):
             revoke_initial_access_token(made.row, actor, now=now)
     assert InitialAccessToken.objects.get().revoked_at is None
     revoke_initial_access_token(made.row, cast.as_owner, now=now)
-    revoke_initial_access_token(made.row, cast.as_reviewer, now=now + timedelta(hours=1))
+    for staff in (cast.as_reviewer, cast.as_operator):
+        revoke_initial_access_token(made.row, staff, now=now + timedelta(hours=1))
     assert InitialAccessToken.objects.get().revoked_at == now
     assert AuditEvent.objects.filter(event="token.revoked").count() == 1
 

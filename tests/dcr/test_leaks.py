@@ -86,7 +86,7 @@ class Journey:
             create_initial_access_token(cast.organization, cast.as_owner, terms, now=now).value,
             create_initial_access_token(
                 cast.organization,
-                cast.as_reviewer,
+                cast.as_operator,
                 TokenTerms(
                     **{
                         **{name: getattr(terms, name) for name in ("label", "expires_at", "uses_limit")},

@@ -39,3 +39,13 @@ def test_what_needs_no_database_is_still_served_to_visitors(client: Browser, db:
         assert client.get(reverse("home")).status_code == 200
         assert client.get(reverse("readyz")).status_code == 503
         assert client.get(reverse("healthz")).status_code == 200
+
+
+@pytest.mark.threat("X02")
+@pytest.mark.parametrize("path", ["/nothing/here/", "/org/nobody/nothing/", "/staff/nothing/"])
+def test_an_address_that_does_not_exist_is_no_error_of_ours_meanwhile(cast: Cast, owner: Browser, path: str) -> None:
+    with database_away():
+        page = owner.get(path, raise_request_exception=False)
+    assert (page.status_code, page["Retry-After"]) == (503, "5")
+    assert "<h1>This is away for a moment</h1>" in page.content.decode()
+    assert owner.get("/nothing/here/").status_code == 404

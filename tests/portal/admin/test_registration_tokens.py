@@ -69,28 +69,28 @@ def errors_in(response: Any) -> dict[str, list[str]]:
 
 
 @pytest.mark.spec("DCR-IAT-04", "DCR-IAT-05")
-def test_a_reviewer_makes_a_live_token_with_a_profile_and_its_value_is_shown_once(
-    as_reviewer: Browser, cast: Cast, profile: RegistrationProfile
+def test_an_operator_makes_a_live_token_with_a_profile_and_its_value_is_shown_once(
+    as_operator: Browser, cast: Cast, profile: RegistrationProfile
 ) -> None:
-    response = make(as_reviewer, profile="partner-bank")
+    response = make(as_operator, profile="partner-bank")
     value = response.context["value"]
     assert response.content.decode().count(value) >= 1
     row = InitialAccessToken.objects.get()
     assert (row.organization, row.stage, row.profile, row.made_by_staff, row.keeper) == (cast.organization, "live", profile, True, None)
-    assert value not in as_reviewer.get(page_of(row)).content.decode()
+    assert value not in as_operator.get(page_of(row)).content.decode()
     told = Machine(Browser(), value).register().json()
     assert told["stage"] == "live"
     assert RegistrationAccessToken.objects.get().is_hardened
-    page = as_reviewer.get(page_of(row)).content.decode()
+    page = as_operator.get(page_of(row)).content.decode()
     for words in ("1 of 3", "partner-bank", "Redirect URIs at most", "Back office", "Initial access token made"):
         assert words in page
 
 
-def test_sending_the_page_again_makes_no_other_token(as_reviewer: Browser) -> None:
-    first, second = make(as_reviewer), make(as_reviewer)
+def test_sending_the_page_again_makes_no_other_token(as_operator: Browser) -> None:
+    first, second = make(as_operator), make(as_operator)
     row = InitialAccessToken.objects.get()
     assert second.url == page_of(row)
-    assert first.context["value"] not in as_reviewer.get(second.url).content.decode()
+    assert first.context["value"] not in as_operator.get(second.url).content.decode()
 
 
 WRONG = [
@@ -107,26 +107,38 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("changes", "field"), WRONG, ids=str)
-def test_terms_that_no_token_may_have_are_refused_at_their_field(as_reviewer: Browser, changes: dict[str, Any], field: str) -> None:
-    assert list(errors_in(make(as_reviewer, **changes))) == [field]
+def test_terms_that_no_token_may_have_are_refused_at_their_field(as_operator: Browser, changes: dict[str, Any], field: str) -> None:
+    assert list(errors_in(make(as_operator, **changes))) == [field]
     assert not InitialAccessToken.objects.exists()
 
 
 def test_nobody_makes_or_ends_a_token_of_their_own_organization_as_staff(
-    as_reviewer: Browser, cast: Cast, make_token: Callable[..., Any]
+    as_reviewer: Browser, as_operator: Browser, cast: Cast, make_token: Callable[..., Any]
 ) -> None:
     row = make_token().row
-    Membership.objects.create(organization=cast.organization, user=cast.reviewer, role="owner")
-    assert "organization" in errors_in(make(as_reviewer))
+    for user in (cast.reviewer, cast.operator):
+        Membership.objects.create(organization=cast.organization, user=user, role="owner")
+    assert "organization" in errors_in(make(as_operator))
     assert "Only an owner" in messages_in(as_reviewer.post(subpage_of(row, "revoke"), follow=True))
     row.refresh_from_db()
     assert row.revoked_at is None
 
 
+def test_a_reviewer_is_offered_no_token_and_makes_none(as_reviewer: Browser, cast: Cast, now: datetime) -> None:
+    assert "Make a token" not in as_reviewer.get(list_of(InitialAccessToken)).content.decode()
+    assert as_reviewer.get(list_of(InitialAccessToken, "add")).status_code == 403
+    assert make(as_reviewer).status_code == 403
+    terms = TokenTerms(label="Bank", expires_at=now + timedelta(days=1))
+    with pytest.raises(TransitionRefused) as refused:
+        create_initial_access_token(cast.organization, cast.as_reviewer, terms, now=now)
+    assert refused.value.reason == "permission"
+    assert not InitialAccessToken.objects.exists()
+
+
 @pytest.mark.parametrize("state", ["suspended", "closed", "rejected"])
-def test_a_stopped_organization_gets_no_token(as_reviewer: Browser, cast: Cast, state: str) -> None:
+def test_a_stopped_organization_gets_no_token(as_operator: Browser, cast: Cast, state: str) -> None:
     Organization.objects.filter(pk=cast.organization.pk).update(state=state)
-    assert errors_in(make(as_reviewer))["organization"] == [f"The organization is {state}."]
+    assert errors_in(make(as_operator))["organization"] == [f"The organization is {state}."]
 
 
 def test_a_reviewer_revokes_a_token_after_a_page_that_asks(as_reviewer: Browser, cast: Cast, make_token: Callable[..., Any]) -> None:
@@ -182,7 +194,7 @@ def test_the_list_filters_by_state_attempts_and_organization(
 
 
 def test_no_page_shows_a_digest_and_stored_markup_is_text(
-    as_reviewer: Browser, cast: Cast, profile: RegistrationProfile, make_token: Callable[..., Any]
+    as_operator: Browser, cast: Cast, profile: RegistrationProfile, make_token: Callable[..., Any]
 ) -> None:
     made = make_token()
     Machine(Browser(), made.value).register(**{HOSTILE: 1, "client_name": HOSTILE, "scope": 5})
@@ -193,7 +205,7 @@ def test_no_page_shows_a_digest_and_stored_markup_is_text(
         list_of(RegistrationProfile), page_of(profile),
     )  # fmt: skip
     for address in addresses:
-        body = as_reviewer.get(address).content.decode()
+        body = as_operator.get(address).content.decode()
         assert made.row.digest not in body
         assert "<script>alert" not in body, address
         assert "<img src=x" not in body, address
@@ -206,17 +218,17 @@ def count(browser: Browser, url: str) -> int:
 
 
 def test_pages_take_the_same_number_of_queries_for_much_as_for_little(
-    as_auditor: Browser, profile: RegistrationProfile, make_token: Callable[..., Any], as_reviewer: Browser
+    as_auditor: Browser, profile: RegistrationProfile, make_token: Callable[..., Any], as_operator: Browser
 ) -> None:
     made = make_token(uses_limit=20)
     Machine(Browser(), made.value).register()
     Machine(Browser(), made.value).register(grant_types=["password"])
-    make(as_reviewer, profile=profile.name)
+    make(as_operator, profile=profile.name)
     addresses = [list_of(InitialAccessToken), page_of(made.row), list_of(RegistrationProfile), page_of(profile)]
     little = {address: count(as_auditor, address) for address in addresses}
     for number in range(5):
         make_token(label=f"Token {number}")
-        make(as_reviewer, once=f"{number}" * 20, profile=profile.name)
+        make(as_operator, once=f"{number}" * 20, profile=profile.name)
         save_profile(f"profile-{number}", {}, job("test"))
         Machine(Browser(), made.value).register()
         Machine(Browser(), made.value).register(grant_types=["password"])
@@ -278,7 +290,7 @@ def test_the_form_offers_what_can_be_narrowed_and_nothing_else(as_operator: Brow
 def test_editing_a_profile_leaves_what_registered_before_and_the_page_says_so(
     as_operator: Browser, profile: RegistrationProfile, make_token: Callable[..., Any], as_reviewer: Browser
 ) -> None:
-    value = make(as_reviewer, profile=profile.name, stage="test").context["value"]
+    value = make(as_operator, profile=profile.name, stage="test").context["value"]
     told = Machine(Browser(), value).register().json()
     before = Client.objects.get(client_id=told["client_id"]).restrictions
     assert "those registered before keep what they were registered with" in as_operator.get(page_of(profile)).content.decode()
@@ -339,7 +351,7 @@ def test_only_operators_save_profiles(cast: Cast, now: datetime) -> None:
 
 
 def test_a_profile_that_a_token_was_made_with_stays(as_operator: Browser, as_reviewer: Browser, profile: RegistrationProfile) -> None:
-    make(as_reviewer, profile=profile.name)
+    make(as_operator, profile=profile.name)
     assert "so it stays" in messages_in(as_operator.post(subpage_of(profile, "remove"), follow=True))
     InitialAccessToken.objects.all().delete()
     as_operator.get(subpage_of(profile, "remove"))
@@ -361,7 +373,7 @@ def test_an_auditor_reads_and_is_offered_nothing(as_auditor: Browser, profile: R
     assert all(field.disabled for field in as_auditor.get(page_of(profile)).context["form"].fields.values())
 
 
-def test_a_profile_does_not_loosen_the_policy(as_reviewer: Browser, cast: Cast, profile: RegistrationProfile) -> None:
+def test_a_profile_does_not_loosen_the_policy(as_operator: Browser, cast: Cast, profile: RegistrationProfile) -> None:
     PolicyRecord.objects.create(organization=cast.organization, values={"grant_types": ["authorization_code"]})
-    value = make(as_reviewer, profile=profile.name).context["value"]
+    value = make(as_operator, profile=profile.name).context["value"]
     assert Machine(Browser(), value).register().status_code == 400

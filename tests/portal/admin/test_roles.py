@@ -40,6 +40,7 @@ from registry.models import (
 from registry.models.users import StaffRole
 from registry.outbound import use_fetcher
 from registry.policy_preview import propose
+from registry.resource_servers import get_operator_organization
 from registry.signing_keys import rotate_signing_key
 from tests.conftest import Cast
 from tests.portal.admin.conftest import Federated
@@ -119,6 +120,7 @@ EXPECTED: dict[str, Expected] = {
     "federation_trustanchorrecord_change": Expected(
         EVERYBODY, OPERATE, "trust_anchor.changed", {"organizations": "match", "position": 3, "jwks": KEYS}
     ),
+    "federation_trustanchorrecord_fetch": Expected(OPERATE, OPERATE, "trust_anchor.fetched"),
     "federation_trustanchorrecord_distrust": Expected(OPERATE, OPERATE, "trust_anchor.disabled", {"reason": "Because."}),
     "federation_trustanchorrecord_trust_again": Expected(OPERATE, OPERATE, "trust_anchor.enabled"),
     "federation_refusedentity_changelist": Expected(EVERYBODY),
@@ -148,12 +150,12 @@ EXPECTED: dict[str, Expected] = {
     "dcr_initialaccesstoken_changelist": Expected(EVERYBODY),
     "dcr_initialaccesstoken_change": Expected(EVERYBODY),
     "dcr_initialaccesstoken_add": Expected(
-        REVIEW,
-        REVIEW,
+        OPERATE,
+        OPERATE,
         "token.created",
         {"once": "n" * 20, "organization": "lighthouse-travel", "label": "Bank", "uses_limit": 3, "days": "30", "stage": "live"},
     ),
-    "dcr_initialaccesstoken_revoke": Expected(REVIEW, REVIEW, "token.revoked"),
+    "dcr_initialaccesstoken_revoke": Expected("roA", "roA", "token.revoked"),
     "dcr_registrationprofile_changelist": Expected(EVERYBODY),
     "dcr_registrationprofile_add": Expected(
         OPERATE, OPERATE, "registration_profile.added", {"policy": {"redirect_uris_limit": 3}, "name": "partner-bank"}
@@ -220,7 +222,7 @@ EXPECTED |= {
 # Lists answer a POST as they answer a GET: Django's list has a form, which has no actions here.
 REDIRECTS = (
     *("registry_organization_note", "registry_organization_homepage", "registry_changerequest_note", "registry_changerequest_comment"),
-    *("login", "app_list", "registry_policyrecord_change"),
+    *("login", "app_list", "registry_policyrecord_change", "federation_trustanchorrecord_fetch"),
 )
 
 
@@ -283,10 +285,11 @@ def world(cast: Cast, app: Client, go_live: Any, administrator: User, federated:
     special["registry_banner_remove"] = (banner.pk,)
     for model, number in numbers.items():
         special[f"registry_{model}_change"] = (number,)
+    other = get_operator_organization(COMMAND_LINE, now=now)
     rows = {
         "trustanchorrecord": federated.anchor,
         "refusedentity": RefusedEntity.objects.create(entity_id="https://refused.example", reason="Because."),
-        "organizationrule": OrganizationRule.objects.create(superior="https://harbour.example", organization=organization),
+        "organizationrule": OrganizationRule.objects.create(superior="https://harbour.example", organization=other),
         "registrationrequest": federated.request,
         "trustmarkrule": TrustMarkRule.objects.create(trust_mark_type="https://marks.example/certified", scopes=["bookings.read"]),
     }
