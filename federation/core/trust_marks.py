@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from federation.core.claims import TrustMarkEntry
+from federation.core.statement_cache import DEFAULT_MAX_AGE
 from federation.core.statements import LATEST_TIME, EntityConfiguration
 from federation.core.trust_chains import TrustChain
 from protocol.errors import InvalidJwt, TrustMarkInvalid
@@ -19,6 +20,8 @@ from protocol.jose import KeySet, VerificationBudget, VerifiedJwt, parse_unverif
 from protocol.jose.purposes import TRUST_MARK, TRUST_MARK_DELEGATION, TRUST_MARK_STATUS_RESPONSE
 
 ACTIVE: Final = "active"
+# An answer signed longer ago, in seconds, does not say how a mark stands now: it is believed as long as a kept statement (threats.md T13).
+STATUS_MAX_AGE: Final = DEFAULT_MAX_AGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,7 @@ def fetch_trust_mark_status(
 ) -> str | None:
     """Return the status that the issuer says its mark has, such as active or revoked; None when it publishes no status endpoint.
 
-    The answer is signed by the issuer (8.4.2). Raises FetchError when it cannot be had, TrustMarkInvalid when it does not verify.
+    The answer is signed by the issuer (8.4.2), lately. Raises FetchError when it cannot be had, TrustMarkInvalid when it does not verify.
     """
     endpoint = issuer.metadata.get("federation_entity", {}).get("federation_trust_mark_status_endpoint")
     if not isinstance(endpoint, str):
@@ -147,6 +150,8 @@ def fetch_trust_mark_status(
     claims: Mapping[str, Any] = _verify(TRUST_MARK_STATUS_RESPONSE, answer, issuer.keys, issuer.subject, now, budget).claims
     if claims["trust_mark"] != mark.raw:
         raise TrustMarkInvalid("The status is about another trust mark.")
+    if claims["iat"] < now - STATUS_MAX_AGE:
+        raise TrustMarkInvalid("The status was signed too long ago to say how the trust mark stands now.")
     return str(claims["status"])
 
 

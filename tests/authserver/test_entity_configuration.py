@@ -68,7 +68,8 @@ def federation_kids() -> set[str]:
     return set(SigningKey.objects.filter(purpose="federation").exclude(state="retired").values_list("kid", flat=True))
 
 
-@pytest.mark.spec("FED-ECP-02", "FED-ECP-03", "FED-ECP-04", "FED-ECP-06", "FED-ECP-09", "FED-HTT-02", "FED-HTT-04", "FED-HTT-05")
+@pytest.mark.spec("FED-ECP-02", "FED-ECP-03", "FED-ECP-04", "FED-ECP-06", "FED-ECP-09")
+@pytest.mark.spec("FED-FEP-01", "FED-FEP-02", "FED-HTT-02", "FED-HTT-04", "FED-HTT-05")
 def test_the_configuration_is_served_at_its_exact_path_and_as_its_own_media_type(site: Browser) -> None:
     answer = site.get(WELL_KNOWN)
     assert configuration_url(ISSUER) == ISSUER + WELL_KNOWN
@@ -112,6 +113,19 @@ def test_the_metadata_is_that_of_discovery(site: Browser) -> None:
         assert "pushed_authorization_request_endpoint" in document
         assert "RS256" in document["request_object_signing_alg_values_supported"]
     assert "RS256" in metadata["openid_provider"]["id_token_signing_alg_values_supported"]
+
+
+@pytest.mark.spec("FED-MET-06", "FED-FEP-07")
+@pytest.mark.threat("T15")
+def test_this_server_is_a_leaf_and_promises_nothing_that_authorities_serve(site: Browser) -> None:
+    assert not {
+        name
+        for metadata in read(site).metadata.values()
+        for name in metadata
+        if name.startswith("federation_") and name != "federation_registration_endpoint"
+    }
+    for name in ("resolve", "fetch", "list", "trust_mark_status"):
+        assert site.get(f"/federation/{name}", {"sub": ANCHOR, "trust_anchor": ANCHOR}).status_code == 404
 
 
 @pytest.mark.spec("FED-OPM-03", "FED-OPM-04", "FED-OPM-05")
@@ -186,7 +200,17 @@ def test_our_own_engine_resolves_this_server_below_an_anchor(site: Browser, now:
     ]
 
 
-@pytest.mark.threat("X02")
+@pytest.mark.threat("T16")
+def test_it_is_fresh_after_two_days_without_any_task(site: Browser, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    for hours in (0, 12, 24, 48):
+        monkeypatch.setattr("registry.snapshots.time.monotonic", lambda hours=hours: 1e6 + hours * 3600)
+        with time_machine.travel(now + timedelta(hours=hours), tick=True):
+            statement = parse_entity_statement(site.get(WELL_KNOWN).content)
+            left = statement.jwt.unverified_claims["exp"] - time.time()
+        assert left > LIFETIME.total_seconds() / 2, hours
+
+
+@pytest.mark.threat("X02", "T16")
 def test_it_outlives_the_database_but_is_never_served_near_its_end(site: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     served = site.get(WELL_KNOWN).content
     monkeypatch.setattr("registry.snapshots.time.monotonic", lambda: 1e9)  # what is known is old

@@ -226,6 +226,7 @@ def test_a_name_that_leads_inside_is_answered_as_one_that_leads_nowhere(machine:
 
 
 @pytest.mark.spec("DCR-META-35")
+@pytest.mark.threat("F04")
 def test_a_sector_names_every_redirect_uri(machine: Machine, web: InMemoryFetcher) -> None:
     uris = ["https://lighthouse.example/a", "https://other.example/b"]
     web.put(SECTOR, page([*uris, "https://third.example/c"]))
@@ -263,7 +264,7 @@ NO_SECTORS: dict[str, Any] = {
 
 
 @pytest.mark.spec("DCR-META-35", "DCR-ERR-04")
-@pytest.mark.threat("F01", "F06")
+@pytest.mark.threat("F01", "F04", "F06")
 @pytest.mark.parametrize("name", NO_SECTORS)
 def test_a_sector_that_cannot_be_fetched_refuses_with_one_sentence(machine: Machine, web: InMemoryFetcher, name: str) -> None:
     web.put(SECTOR, NO_SECTORS[name])

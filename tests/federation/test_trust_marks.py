@@ -9,7 +9,14 @@ import pytest
 from federation.core.claims import TRUST_MARKS_LIMIT
 from federation.core.statements import LATEST_TIME
 from federation.core.trust_chains import TrustChain
-from federation.core.trust_marks import TrustMark, TrustMarkFinding, fetch_trust_mark_status, is_active, review_trust_marks
+from federation.core.trust_marks import (
+    STATUS_MAX_AGE,
+    TrustMark,
+    TrustMarkFinding,
+    fetch_trust_mark_status,
+    is_active,
+    review_trust_marks,
+)
 from federation.simulator import SimulatedFederation
 from protocol.errors import FetchError, TrustMarkInvalid
 from protocol.fetch import InMemoryFetcher, Page
@@ -342,14 +349,15 @@ def status_of(federation: SimulatedFederation, fetcher: InMemoryFetcher | None =
     return fetch_trust_mark_status(mark, issuer.subject, fetcher or federation.fetcher(), now=NOW, budget=VerificationBudget())
 
 
-@pytest.mark.spec("FED-TMK-19", "FED-TMS-03", "FED-TMS-04")
+@pytest.mark.spec("FED-TMK-19", "FED-TMS-01", "FED-TMS-03", "FED-TMS-04")
 @pytest.mark.threat("T14")
 def test_the_status_of_a_mark_is_what_its_issuer_signs() -> None:
     federation = marked_federation()
     raw = federation.grant_mark(ISSUER, LEAF, AUDITED)
     fetcher = federation.fetcher()
     assert status_of(federation, fetcher) == "active"
-    assert [(request.method, request.form.startswith(b"trust_mark=eyJ")) for request in fetcher.requests] == [("POST", True)]
+    asked = [(request.method, request.url, request.form.startswith(b"trust_mark=eyJ")) for request in fetcher.requests]
+    assert asked == [("POST", federation.entities[ISSUER].status_endpoint, True)]
     federation.entities[ISSUER].revoked_marks.add(raw)
     assert status_of(federation) == "revoked"
     del federation.entities[ISSUER].metadata["federation_entity"]["federation_trust_mark_status_endpoint"]
@@ -364,6 +372,7 @@ WRONG_STATUS: list[tuple[dict[str, Any], str | None]] = [
     ({"trust_mark": "another"}, STATUS_TYPE),
     ({"iss": OTHER}, STATUS_TYPE),
     ({"iat": NOW + 61}, STATUS_TYPE),
+    ({"iat": NOW - STATUS_MAX_AGE - 1}, STATUS_TYPE),
     ({"exp": NOW - 60}, STATUS_TYPE),
     ({"status": None}, STATUS_TYPE),
     ({"status": True}, STATUS_TYPE),
@@ -373,7 +382,7 @@ WRONG_STATUS: list[tuple[dict[str, Any], str | None]] = [
 ]
 
 
-@pytest.mark.spec("FED-TMS-03", "FED-TMS-04")
+@pytest.mark.spec("FED-TMS-03", "FED-TMS-04", "FED-TMS-07")
 @pytest.mark.threat("T14")
 @pytest.mark.parametrize(("changes", "typ"), WRONG_STATUS, ids=range(len(WRONG_STATUS)))
 def test_a_status_with_anything_wrong_is_no_status(changes: dict[str, Any], typ: str | None) -> None:

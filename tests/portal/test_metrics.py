@@ -34,6 +34,7 @@ def sample(text: str, name: str) -> float:
     return float(next(line.rpartition(" ")[2] for line in text.splitlines() if line.startswith(name)))
 
 
+@pytest.mark.threat("S15")
 def test_counts_ages_and_backlogs_are_told(cast: Cast, make_client: Callable[..., Client], now: datetime, settings: Any) -> None:
     app = make_client(client_name='"} evil{a="b', scope="bookings.read bookings.write")
     create_secret(app, cast.as_owner, now=now, expires_at=now + timedelta(days=3))
@@ -57,6 +58,8 @@ def test_counts_ages_and_backlogs_are_told(cast: Cast, make_client: Callable[...
     assert sample(text, "credence_audit_events_unsealed") > 0
     assert sample(text, "credence_notices_unsent ") > 0
     assert "evil" not in text
+    assert cast.organization.slug not in text
+    assert app.client_id not in text
 
 
 def test_every_line_is_prometheus_text_and_every_metric_has_help_and_type(cast: Cast, now: datetime) -> None:
@@ -82,7 +85,7 @@ def test_it_takes_the_same_number_of_queries_however_much_there_is(cast: Cast, m
 
 
 @pytest.mark.django_db
-@pytest.mark.threat("S14")
+@pytest.mark.threat("S14", "S15")
 def test_without_a_token_only_ones_own_machine_reads_it(settings: Any) -> None:
     assert read().status_code == 200
     assert read()["Content-Type"].startswith("text/plain; version=0.0.4")
@@ -95,6 +98,7 @@ def test_without_a_token_only_ones_own_machine_reads_it(settings: Any) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.threat("S15")
 def test_with_a_token_nobody_reads_it_without(settings: Any) -> None:
     settings.METRICS_TOKEN = TOKEN
     for sent in ("", TOKEN, f"Basic {TOKEN}", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", "Bearer ", "Bearer \xff"):

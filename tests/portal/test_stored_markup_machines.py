@@ -24,7 +24,7 @@ from tests.conftest import Cast
 from tests.dcr.statements import make_issuer, sign
 from tests.dcr.support import MACHINE, make_token
 from tests.federation.registration.conftest import world
-from tests.federation.registration.support import HARBOUR, NORTHLIGHT, RelyingParty, World
+from tests.federation.registration.support import HARBOUR, LIGHTHOUSE, NORTHLIGHT, RelyingParty, World
 from tests.portal.test_stored_markup_ways import TEXTS, UNSEEN, Words, assert_is_text, pages_of, shown, staff_pages
 
 __all__ = ["server_keys", "standard_scopes", "world"]
@@ -110,6 +110,22 @@ def test_consent_to_an_entity_names_its_host_first_and_its_words_as_text(cast: C
         left = browser.get("/oauth/logout", {"client_id": party.entity_id}).content.decode()
         assert f"An app of party{number}.example asks to sign you out" in " ".join(Words(left).text.split())
         assert_is_text(left, payload)
+
+
+@pytest.mark.spec("FED-SEC-13")
+def test_consent_to_an_entity_shows_what_its_federation_left_and_no_picture_from_elsewhere(cast: Cast, world: World) -> None:
+    browser = Browser(SERVER_NAME="127.0.0.1")
+    sign_in_at(browser, cast.stranger)
+    party = world.add(name="Declared name", logo_uri=f"{LIGHTHOUSE}/logo.png", client_uri=f"{LIGHTHOUSE}/about")
+    policy = {"openid_relying_party": {"client_name": {"value": "Resolved name"}}}
+    world.federation.entities[HARBOUR].subordinates[LIGHTHOUSE]["metadata_policy"] = policy
+    page = register_by_request(party, browser)
+    html = page.content.decode()
+    assert 'name="answer"' in html
+    assert "Resolved name" in html
+    assert "Declared name" not in html
+    assert "logo.png" not in html
+    assert "img-src 'self' data:" in page["Content-Security-Policy"]
 
 
 def test_markup_in_an_automatic_registration_is_text_on_every_page(

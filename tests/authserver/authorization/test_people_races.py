@@ -169,7 +169,7 @@ def test_no_code_outlives_the_consent_that_it_came_of(app: Caller, cast: Cast, n
             assert not Grant.objects.filter(ended_at=None).exists()
 
 
-@pytest.mark.spec("JAR-09")
+@pytest.mark.spec("JAR-09", "FED-SEC-11")
 @pytest.mark.threat("J16")
 def test_the_jti_of_a_request_object_counts_once(cast: Cast, standard_scopes: None, now: datetime, rounds: int) -> None:
     app = make_app(cast.organization, now)

@@ -72,6 +72,7 @@ GUARDS = [
 
 @every_way
 @pytest.mark.parametrize("changes", GUARDS)
+@pytest.mark.spec("FED-SEC-09")
 @pytest.mark.threat("T11")
 def test_a_request_object_that_is_not_as_it_must_be_is_refused_before_any_fetch(
     lighthouse: RelyingParty, world: World, way: str, changes: dict[str, Any]
@@ -90,7 +91,7 @@ def test_the_same_counts_for_an_entity_that_is_registered(lighthouse: RelyingPar
     assert AuthorizationRequest.objects.count() == kept
 
 
-@pytest.mark.spec("FED-AUT-02", "FED-AUT-05", "FED-AUT-07", "FED-AUT-10", "FED-AUT-22", "FED-AUT-25")
+@pytest.mark.spec("FED-AUT-02", "FED-AUT-05", "FED-AUT-07", "FED-AUT-10", "FED-AUT-22", "FED-AUT-25", "PAR-17")
 @every_way
 def test_an_entity_registers_by_the_request_that_it_signed(lighthouse: RelyingParty, world: World, way: str) -> None:
     assert accepted(send(lighthouse, way, lighthouse.request_object()))
@@ -224,15 +225,27 @@ def test_a_request_by_reference_is_refused_before_any_fetch(lighthouse: RelyingP
     assert world.fetcher.requests == ()
 
 
-@pytest.mark.spec("FED-AUT-13")
+@pytest.mark.spec("FED-AUT-13", "FED-SEC-09", "FED-SEC-11")
 @pytest.mark.parametrize("first", WAYS)
 def test_a_request_object_is_accepted_once(lighthouse: RelyingParty, first: str) -> None:
     request = lighthouse.request_object()
+    header, payload, signature = request.split(".")
+    forged = f"{header}.{payload}.{'A' * len(signature)}"
+    assert refusal(send(lighthouse, first, forged)) == "invalid_request_object"  # which uses nothing up
     assert accepted(send(lighthouse, first, request))
     for way in WAYS:
         assert refusal(send(lighthouse, way, request)) == "invalid_request_object"
     again = lighthouse.request_object(jti=parse_unverified(request, max_length=10_000).unverified_claims["jti"], state="other")
     assert refusal(send(lighthouse, first, again)) == "invalid_request_object"
+
+
+@pytest.mark.spec("FED-HTT-06")
+@pytest.mark.parametrize(("way", "size"), [("GET", 16 * 1024), ("POST", 60 * 1024), ("PAR", 56 * 1024)])
+def test_a_request_object_as_large_as_two_chains_make_it_is_taken(lighthouse: RelyingParty, way: str, size: int) -> None:
+    room = (size - len(lighthouse.request_object())) * 3 // 4
+    request = lighthouse.request_object(stray="x" * room)
+    assert abs(len(request) - size) < 300
+    assert accepted(send(lighthouse, way, request))
 
 
 @pytest.mark.spec("FED-AUT-19")

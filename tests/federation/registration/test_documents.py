@@ -229,6 +229,17 @@ def test_what_the_entity_relies_on_and_is_not_offered_is_refused(world: World, d
     assert not ClientSecret.objects.exists()
 
 
+@pytest.mark.spec("FED-MET-14")
+def test_what_only_an_answer_says_is_nothing_that_an_entity_may_declare(world: World) -> None:
+    answers_only = {"client_secret": "s" * 43, "client_id_issued_at": 1, "registration_access_token": "t" * 43, "client_id": "other"}
+    party = world.add(**answers_only)
+    assert not answers_only.keys() & registered(party).keys()
+    assert party.client.client_id == LIGHTHOUSE
+    assert not ClientSecret.objects.exists()
+    form = {"grant_type": "client_credentials", "client_id": LIGHTHOUSE, "client_secret": "s" * 43}
+    assert world.post("/oauth/token", form).json()["error"] == "invalid_client"
+
+
 def test_an_entity_that_declares_no_scope_gets_the_default_ones(world: World, lighthouse: RelyingParty, cast: Cast, now: datetime) -> None:
     PolicyRecord.objects.create(organization=None, values={"federation_default_scopes": ["openid", "bookings.read"]})
     assert registered(lighthouse)["scope"] == "openid bookings.read"

@@ -46,6 +46,7 @@ def nobody(world: World, entity_id: str) -> RelyingParty:
 # A failure is remembered.
 
 
+@pytest.mark.spec("FED-SEC-10")
 @pytest.mark.threat("F14")
 def test_an_entity_that_failed_is_not_looked_up_again_for_a_growing_time(world: World, now: datetime) -> None:
     party, moment = nobody(world, LIGHTHOUSE), now
@@ -69,6 +70,7 @@ def test_an_entity_that_failed_is_not_looked_up_again_for_a_growing_time(world: 
         moment += timedelta(minutes=minutes, seconds=1)
 
 
+@pytest.mark.spec("FED-SEC-10")
 @pytest.mark.threat("F14")
 def test_a_victim_that_many_name_is_asked_once(world: World) -> None:
     party = nobody(world, LIGHTHOUSE)
@@ -108,6 +110,7 @@ def test_of_a_failure_nothing_is_kept_that_the_network_said(world: World, lighth
 # Budgets.
 
 
+@pytest.mark.spec("FED-SEC-10")
 @pytest.mark.threat("F14")
 @pytest.mark.parametrize("other", [("192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8:0:1::1")], ids=["IPv4", "IPv6"])
 def test_one_source_has_so_many_looked_up_in_a_minute(world: World, other: tuple[str, str]) -> None:
@@ -130,6 +133,7 @@ def test_who_is_registered_needs_no_budget(world: World, lighthouse: RelyingPart
     assert told(push(lighthouse)) == "201"
 
 
+@pytest.mark.spec("FED-SEC-10")
 @pytest.mark.threat("F14")
 def test_of_one_host_so_many_may_fail_in_a_minute(world: World, now: datetime) -> None:
     good = world.add(f"{LIGHTHOUSE}/good")
@@ -145,6 +149,7 @@ def test_of_one_host_so_many_may_fail_in_a_minute(world: World, now: datetime) -
         assert told(push(good)) == "201"
 
 
+@pytest.mark.spec("FED-SEC-10")
 @pytest.mark.threat("F14", "S11")
 def test_only_so_many_lookups_run_at_once_and_each_gives_its_place_back(
     world: World, lighthouse: RelyingParty, monkeypatch: pytest.MonkeyPatch
