@@ -22,6 +22,7 @@ EDITORS: Final = (OWNER, DEVELOPER)
 
 # In order: a browser names those it descends from as well.
 _BROWSERS: Final = (("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+OTHER_BROWSER: Final = "Other"
 
 
 def get_organization(request: HttpRequest, slug: str, *roles: str) -> Organization:
@@ -115,4 +116,4 @@ def source_address(request: HttpRequest) -> str | None:
 
 def user_agent_family(text: str) -> str:
     """Return the name of the browser, without version, that a User-Agent header speaks of."""
-    return next((name for mark, name in _BROWSERS if mark in text), "Other" if text else "")
+    return next((name for mark, name in _BROWSERS if mark in text), OTHER_BROWSER if text else "")

@@ -30,6 +30,8 @@ urlpatterns = [
     path("account/notices/read/", inbox.notices_read, name="account_notices_read"),
     path("account/notices/mails/", inbox.notice_preferences, name="account_notice_preferences"),
     path("account/consents/<int:consent>/take-back/", account.take_back, name="consent_take_back"),
+    path("account/sessions/end-others/", account.end_others, name="sessions_end_others"),
+    path("account/sessions/<int:session>/end/", account.end_one, name="session_end"),
     path("accounts/", include("portal.accounts_urls")),
     path("staff/", staff_site.urls),
 ]

@@ -10,7 +10,7 @@ from celery import shared_task
 from django.db import OperationalError
 from django.utils import timezone
 
-from registry import app_drafts, audit, client_checks, failed_requests, single_use
+from registry import app_drafts, audit, client_checks, failed_requests, sessions, single_use
 from registry.actors import job
 
 # Below the time limit of a task, with the transaction and the mail of one app still to come.
@@ -42,6 +42,12 @@ def purge_failed_requests() -> int:
 def purge_app_drafts() -> int:
     """Delete drafts of apps that nobody changed for 30 days; return how many."""
     return app_drafts.purge_drafts(timezone.now())
+
+
+@shared_task(autoretry_for=(OperationalError,), max_retries=2, default_retry_delay=5)
+def purge_sessions() -> int:
+    """Delete sessions that are over, with what is noted of them; return how many."""
+    return sessions.purge_expired(timezone.now())
 
 
 @shared_task(autoretry_for=(OperationalError,), max_retries=2, default_retry_delay=5)

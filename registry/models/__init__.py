@@ -14,6 +14,7 @@ from registry.models.organizations import Contact, Invitation, Membership, Organ
 from registry.models.policies import PolicyRecord
 from registry.models.reviews import CannedReason, ReviewComment
 from registry.models.server import ServerSecret, SigningKey
+from registry.models.sessions import UserSession
 from registry.models.single_use import SingleUseValue
 from registry.models.users import User
 
@@ -48,4 +49,5 @@ __all__ = [
     "SigningKey",
     "SingleUseValue",
     "User",
+    "UserSession",
 ]

@@ -1,4 +1,4 @@
-"""The page about oneself: name, apps that were let in, taking that back."""
+"""The page about oneself: name, apps that were let in, taking that back, and where one is signed in."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.live import DEVELOPER
+from tests.browser.live import DEVELOPER, PASSWORD
 from tests.browser.visitor import Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.enable_socket]
@@ -51,3 +51,21 @@ def test_the_account_page_leads_to_everything_about_signing_in(visitor: Visitor,
     visitor.page.get_by_role("link", name=link).click()
     visitor.page.wait_for_url(lambda url: not url.endswith("/account/"))
     visitor.look()
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+def test_a_person_signs_another_browser_out(visit: Callable[..., Visitor], scripts: bool) -> None:
+    lost, visitor = visit(scripts=scripts), visit(scripts=scripts)
+    lost.sign_in(DEVELOPER)
+    visitor.sign_in(DEVELOPER)
+    visitor.open("/account/")
+    page = visitor.page
+    table = page.get_by_role("table", name="Browsers that are signed in to your account")
+    expect(table.get_by_role("row", name="This browser").get_by_role("button")).to_have_count(0)
+    visitor.look("account-sessions")
+    table.get_by_role("button", name="End now").first.click()
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    visitor.press("Continue")
+    expect(page.get_by_text("That browser is signed out.")).to_be_visible()
+    lost.open("/account/")
+    expect(lost.page.get_by_role("heading", name="Sign in", exact=True)).to_be_visible()

@@ -111,6 +111,8 @@ SIGNED_IN = {
     "account_notices_read",
     "account_notice_preferences",
     "consent_take_back",
+    "session_end",
+    "sessions_end_others",
 }
 # For everybody: pages, sign-in, probes, and protocol endpoints, which authenticate apps and not people.
 PUBLIC = {
@@ -313,7 +315,12 @@ def test_the_other_method_is_refused(cast: Cast, own: Place, owner: Browser, nam
 
 @pytest.mark.parametrize("name", sorted(SIGNED_IN))
 def test_pages_about_oneself_ask_a_visitor_to_sign_in(db: None, name: str) -> None:
-    arguments = {"mfa_remove_webauthn": {"pk": 1}, "mfa_edit_webauthn": {"pk": 1}, "consent_take_back": {"consent": 1}}.get(name, {})
+    arguments = {
+        "mfa_remove_webauthn": {"pk": 1},
+        "mfa_edit_webauthn": {"pk": 1},
+        "consent_take_back": {"consent": 1},
+        "session_end": {"session": 1},
+    }.get(name, {})
     response = Browser().get(reverse(name, kwargs=arguments))
     assert response.status_code == 302
     assert response["Location"].startswith("/accounts/login/")
