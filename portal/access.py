@@ -15,7 +15,7 @@ from django.http import Http404, HttpRequest
 from dcr.initial_access_tokens import with_keeper
 from dcr.models import InitialAccessToken
 from registry.actors import Actor, person
-from registry.models import AppDraft, ChangeRequest, Client, Membership, Organization
+from registry.models import AppDraft, ChangeRequest, Client, Membership, Organization, User
 from registry.transitions import DEVELOPER, OWNER
 
 EDITORS: Final = (OWNER, DEVELOPER)
@@ -98,8 +98,13 @@ def permissions(request: HttpRequest) -> dict[str, Any]:
 
 def actor_for(request: HttpRequest) -> Actor:
     """Return the signed-in person as actor of a service call, as a partner and never as staff."""
+    return actor_as(request, request.user)  # type: ignore[arg-type]
+
+
+def actor_as(request: HttpRequest, user: User) -> Actor:
+    """Return `user`, who may have proven who they are by this request only, as actor of a service call."""
     return person(
-        request.user,  # type: ignore[arg-type]
+        user,
         request_id=getattr(request, "request_id", ""),
         source_address=source_address(request),
         user_agent_family=user_agent_family(request.headers.get("User-Agent", "")),

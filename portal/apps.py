@@ -16,6 +16,7 @@ class PortalConfig(AppConfig):
         """Listen to what the lifecycle did, to tell people by mail, to how the jobs go, to tell staff, and to who signs in."""
         from django.contrib.auth.signals import user_logged_in
 
+        import portal.account_changes
         import portal.job_records  # noqa: F401
         from portal.notices import mail_about
         from portal.sessions import note_sign_in

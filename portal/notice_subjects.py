@@ -37,6 +37,8 @@ def find_subjects(told: Iterable[tuple[AuditEvent, Voice]]) -> list[About]:
         name = str(change.client) if change else _name_of(event)
         if voice == Voice.STAFF:
             found.append(About(name, _staff_page(event)))
+        elif event.event.startswith("account."):
+            found.append(About(name, reverse("account")))
         elif voice == Voice.PERSON or event.organization is None:
             found.append(About(name, reverse("organizations")))
         else:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from registry.models import AuditEvent
 from registry.models.audit import ActorKind
-from registry.notice_kinds import Group, Voice
+from registry.notice_kinds import EMAIL_CHANGED, Group, Voice
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
@@ -159,6 +159,29 @@ PARTNER_WORDS: Final = {
 }
 PERSON_WORDS: Final = {
     "member.role_changed": Words(gettext_lazy("Your role in %(name)s changed"), gettext_lazy("Nothing. An owner can change it again.")),
+    "account.password_changed": Words(
+        gettext_lazy("The password of %(name)s was changed"),
+        gettext_lazy(
+            "Nothing, if it was you. If it was not, ask for a new password on the sign-in page, and end the sessions that you do not know "
+            "on the page below."
+        ),
+    ),
+    "account.email_changed": Words(
+        gettext_lazy("The mail address of %(name)s was changed"),
+        gettext_lazy("Nothing, if it was you. If it was not, tell our staff: whoever reads the new address can choose a new password."),
+    ),
+    "account.factor_added": Words(
+        gettext_lazy("A way to sign in was added for %(name)s"),
+        gettext_lazy("Nothing, if it was you. If it was not, remove it on the page below and change your password."),
+    ),
+    "account.factor_removed": Words(
+        gettext_lazy("A way to sign in was removed for %(name)s"),
+        gettext_lazy("Nothing, if it was you. If it was not, change your password and set it up again on the page below."),
+    ),
+    "account.recovery_codes_made": Words(
+        gettext_lazy("New recovery codes were made for %(name)s"),
+        gettext_lazy("Nothing, if it was you; those from before work no more. If it was not, change your password and make new ones."),
+    ),
     "member.removed": Words(
         gettext_lazy("You are no longer a member of %(name)s"), gettext_lazy("Nothing. If this is a mistake, ask an owner to invite you.")
     ),
@@ -183,7 +206,7 @@ WORDS: Final = {Voice.PARTNER: PARTNER_WORDS, Voice.PERSON: PERSON_WORDS, Voice.
 GROUPS: Final = {
     Group.SECURITY: (
         gettext_lazy("Security"),
-        gettext_lazy("Apps and organizations stopped, secrets made and ended, trust lost, your role."),
+        gettext_lazy("Apps and organizations stopped, secrets made and ended, trust lost, your role, and how you sign in."),
     ),
     Group.REVIEWS: (gettext_lazy("Reviews"), gettext_lazy("Received, sent back, approved, rejected.")),
     Group.MEMBERS: (gettext_lazy("Members"), gettext_lazy("Who joined, who left, whose role changed.")),
@@ -191,6 +214,11 @@ GROUPS: Final = {
     Group.ENDINGS: (gettext_lazy("What ends soon"), gettext_lazy("Secrets, certificates, registration tokens, trust, and rules to keep.")),
     Group.TRUST: (gettext_lazy("Keys and trust"), gettext_lazy("Keys that cannot be fetched, trust in doubt, and when it is over.")),
     Group.QUEUE: (gettext_lazy("Staff: the queue"), gettext_lazy("What waits for a reviewer, and organizations that nobody leads.")),
+}
+FACTORS: Final = {
+    "totp": gettext_lazy("an authenticator app"),
+    "webauthn": gettext_lazy("a passkey or security key"),
+    "recovery_codes": gettext_lazy("recovery codes"),
 }
 
 
@@ -221,6 +249,11 @@ def details_of(event: AuditEvent) -> list[str]:
             found.append(_("Who: %(who)s") % {"who": after or before})
         elif name == "secret" and event.event.startswith("secret."):
             found.append(_("Secret: %(label)s") % {"label": after or before})
+        elif event.event == EMAIL_CHANGED and name == "email":
+            words = _("It was %(before)s and is %(after)s now.") if before else _("It is %(after)s now.")
+            found.append(words % {"before": before, "after": after})
+        elif name == "factor":
+            found.append(_("Which: %(what)s") % {"what": FACTORS.get(str(after or before), after or before)})
         elif name == "other_secrets_end":
             found.append(_("The other secrets of the app end at %(moment)s.") % {"moment": after})
     return [one_line(sentence) for sentence in found]

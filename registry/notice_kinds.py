@@ -62,6 +62,9 @@ _PERSON: Final = Part(Group.SECURITY, Voice.PERSON)
 _QUEUE: Final = Part(Group.QUEUE, Voice.STAFF, staff=(StaffRole.REVIEWER,))
 _ENTITIES: Final = Part(Group.QUEUE, Voice.STAFF, staff=(StaffRole.REVIEWER, StaffRole.OPERATOR))
 
+# The one event that is told to an address that is nobody's any more.
+EMAIL_CHANGED: Final = "account.email_changed"
+
 KINDS: Final[dict[str, tuple[Part, ...]]] = {
     "org.submitted": (*_ORGANIZATION, _QUEUE),
     "org.withdrawn": (_QUEUE,),
@@ -82,6 +85,11 @@ KINDS: Final[dict[str, tuple[Part, ...]]] = {
     "member.joined": (_MEMBER,),
     "member.role_changed": (_MEMBER, _PERSON),
     "member.removed": (_MEMBER, _PERSON),
+    "account.password_changed": (_PERSON,),
+    EMAIL_CHANGED: (_PERSON,),
+    "account.factor_added": (_PERSON,),
+    "account.factor_removed": (_PERSON,),
+    "account.recovery_codes_made": (_PERSON,),
     "client.drafted": (Part(Group.REVIEWS, roles=_OWNERS),),
     "client.registered": (Part(Group.REGISTRATIONS, roles=_OWNERS),),
     "registrations.summarized": (Part(Group.REGISTRATIONS, roles=_OWNERS),),

@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from registry.models import ChangeRequest, Contact, Membership, MutedNotices, Notice, Organization, User
 from registry.models.users import normalize_email
-from registry.notice_kinds import FIXED, KINDS, Group, Part, Voice
+from registry.notice_kinds import EMAIL_CHANGED, FIXED, KINDS, Group, Part, Voice
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,9 @@ def find_recipients(notice: Notice) -> list[Recipient]:
 def _of_part(part: Part, notice: Notice, organization: Organization | None) -> Iterator[Recipient]:
     for user in _people(part, notice, organization):
         yield Recipient(user.email, part.voice, part.group, user, wants_mail=not user.is_muted)  # type: ignore[attr-defined]
+    if notice.event.event == EMAIL_CHANGED and (before := notice.event.difference["email"][0]):
+        # The address that a thief took away is the one that the owner reads.
+        yield Recipient(normalize_email(before), part.voice, part.group)
     if part.contacts and organization is not None:
         for kind, address in organization.contacts.filter(kind__in=part.contacts).order_by("id").values_list("kind", "email"):
             yield Recipient(normalize_email(address), part.voice, part.group, contact=kind)

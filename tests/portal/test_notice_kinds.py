@@ -37,6 +37,8 @@ def about(event: str, cast: Cast, client: Client, change: ChangeRequest, token: 
         return change
     if event.startswith("token."):
         return token
+    if event.startswith("account."):
+        return cast.viewer
     if event.startswith("registration_request."):
         return RegistrationRequest.objects.create(entity_id="https://entity.example")
     return cast.organization if event.startswith(("org.", "member.", "registrations.", "review.")) else client
@@ -56,8 +58,8 @@ def cause(event: str, cast: Cast, client: Client, now: datetime) -> Notice:
     )
     subject = about(event, cast, client, change, token)
     actor = replace(MACHINE, kind=ActorKind.INITIAL_ACCESS_TOKEN) if event == "client.registered" else MACHINE
-    organization = None if event.startswith("registration_request.") else cast.organization
-    difference = {"jwks": [None, None], "secret": [None, "production \u2026abcd"]}
+    organization = None if event.startswith(("registration_request.", "account.")) else cast.organization
+    difference = {"jwks": [None, None], "secret": [None, "production \u2026abcd"], "email": [None, "new@lighthouse.example"]}
     row = record_news(actor, event, subject, organization, reason="Said so.", difference=difference, person=cast.viewer)
     return Notice.objects.select_related("event__organization", "person").get(event=row)
 
