@@ -59,7 +59,7 @@ def create_initial_access_token(organization: Organization, actor: Actor, terms:
         if not by_staff and not actor.has_role(row, OWNER):
             raise TransitionRefused("permission", "Only an owner may make registration tokens.")
         if row.state in (Organization.State.SUSPENDED, Organization.State.REJECTED, Organization.State.CLOSED):
-            raise TransitionRefused("organization", f"The organization is {row.get_state_display().lower()}.")
+            raise TransitionRefused("organization", f"The organization is {row.state_in_english}.")
         if not by_staff and (terms.stage != Client.Stage.TEST or terms.profile is not None):
             raise TransitionRefused("permission", "Only our staff may make tokens for live apps or with a profile.")
         restrictions = {name: list(value) for name, value in terms.restrictions.items() if value}
@@ -194,7 +194,7 @@ def standing_of(token: InitialAccessToken, now: datetime) -> tuple[str, str]:
         (token.expires_at <= now, "expired", "The initial access token is expired."),
         (token.uses >= token.uses_limit, "used_up", f"The initial access token is used up: {token.uses} of {token.uses_limit}."),
         (not token.is_kept, "unkept", "Who kept the initial access token is no owner, or no active app, any more; an owner can adopt it."),
-        (over, "organization", f"The organization is {organization.get_state_display().lower()}."),
+        (over, "organization", f"The organization is {organization.state_in_english}."),
         (not_yet, "organization", "The organization is not approved, so it has no live apps."),
     )
     return next(((word, sentence) for is_so, word, sentence in standings if is_so), ("active", ""))

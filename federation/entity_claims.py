@@ -24,6 +24,7 @@ from protocol.urls import parse_entity_identifier
 from registry import audit
 from registry.actors import Actor
 from registry.findings import Finding, Findings
+from registry.labels import in_english
 from registry.models import Client, Organization
 from registry.outbound import get_fetcher
 from registry.transitions import OWNER
@@ -45,7 +46,7 @@ def claim_entity(organization: Organization, entity_id: str, actor: Actor, *, no
         row = Organization.objects.select_for_update().get(pk=organization.pk)
         _check_owner(row, actor)
         if row.state in (Organization.State.SUSPENDED, Organization.State.REJECTED, Organization.State.CLOSED):
-            raise TransitionRefused("organization", f"The organization is {row.get_state_display().lower()}.")
+            raise TransitionRefused("organization", f"The organization is {row.state_in_english}.")
         _check_free(name, row)
         if EntityClaim.objects.filter(organization=row).exclude(entity_id=name).count() >= CLAIMS_LIMIT:
             raise TransitionRefused("limit", f"An organization claims at most {CLAIMS_LIMIT} entities.")
@@ -158,7 +159,13 @@ def _prove(claim: EntityClaim, proof: str, actor: Actor, now: datetime) -> Entit
             row.save()
             waiting = RegistrationRequest.objects.filter(entity_id=row.entity_id).exclude(state=RegistrationRequest.State.ASSIGNED)
             waiting.update(state=RegistrationRequest.State.ASSIGNED, organization=row.organization, decided_at=now)
-            audit.record(actor, "entity.proven", row, organization=row.organization, reason=f"by {row.get_proof_display().lower()}")
+            audit.record(
+                actor,
+                "entity.proven",
+                row,
+                organization=row.organization,
+                reason=f"by {in_english(EntityClaim.Proof(row.proof).label).lower()}",
+            )
             return row
     except IntegrityError:
         raise TransitionRefused("taken", "Another organization has proven this entity meanwhile.") from None

@@ -15,6 +15,7 @@ from django.http import Http404, HttpRequest
 from dcr.initial_access_tokens import with_keeper
 from dcr.models import InitialAccessToken
 from registry.actors import Actor, person
+from registry.labels import in_english
 from registry.models import AppDraft, ChangeRequest, Client, Membership, Organization, User
 from registry.transitions import DEVELOPER, OWNER
 
@@ -81,9 +82,9 @@ def get_initial_access_token(request: HttpRequest, slug: str, reference: UUID, *
 
 def needed_role(membership: Membership, *roles: str) -> str:
     """Return the sentence for somebody whose role is too small."""
-    words = " or ".join(Membership.Role(role).label.lower() for role in roles)
-    article = "an" if words[0] in "aeiou" else "a"
-    return f"This takes {article} {words} of {membership.organization.legal_name}; you are a {membership.get_role_display().lower()}."
+    words = " or ".join(in_english(Membership.Role(role).label).lower() for role in roles)
+    article, own = "an" if words[0] in "aeiou" else "a", in_english(Membership.Role(membership.role).label).lower()
+    return f"This takes {article} {words} of {membership.organization.legal_name}; you are a {own}."
 
 
 def has_role(request: HttpRequest, *roles: str) -> bool:

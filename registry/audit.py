@@ -21,6 +21,7 @@ from protocol.strict_json import canonical_json
 from registry.actors import Actor
 from registry.compiled import CompiledInsert
 from registry.digests import server_secret
+from registry.labels import in_english
 from registry.models import AuditEvent, AuditSeal, Client, Organization
 from registry.models.audit import ActorKind
 
@@ -64,7 +65,7 @@ def record(
         organization=organization,
         object_type=subject._meta.model_name or "",
         object_id=object_id_of(subject),
-        object_label=_one_line(str(subject), 254),
+        object_label=_one_line(in_english(subject), 254),
         event=event,
         result=result,
         reason=reason,

@@ -13,6 +13,7 @@ from registry import audit
 from registry.actors import Actor
 from registry.digests import NewCredential, keyed_digest, random_credential
 from registry.inbox import forget_notices
+from registry.labels import in_english
 from registry.models import Invitation, Membership, Organization, User
 from registry.models.users import normalize_email
 from registry.notices import record_news
@@ -47,7 +48,7 @@ def invite(organization: Organization, actor: Actor, *, email: str, role: str, n
             created_at=now,
             expires_at=now + INVITATION_LIFETIME,
         )
-        audit.record(actor, "member.invited", row, organization=row, difference={"invitation": [None, str(invitation)]})
+        audit.record(actor, "member.invited", row, organization=row, difference={"invitation": [None, in_english(invitation)]})
         return NewCredential(invitation, value)
 
 
@@ -96,7 +97,7 @@ def accept_invitation(value: str, user: User, actor: Actor, *, now: datetime) ->
             "member.joined",
             membership.organization,
             membership.organization,
-            difference={"member": [None, str(membership)]},
+            difference={"member": [None, in_english(membership)]},
             person=user,
         )
         return membership
@@ -116,7 +117,7 @@ def revoke_invitation(invitation: Invitation, actor: Actor, *, now: datetime, re
                 "member.invitation_revoked",
                 invitation.organization,
                 organization=invitation.organization,
-                difference={"invitation": [str(invitation), None]},
+                difference={"invitation": [in_english(invitation), None]},
                 reason=reason,
             )
 
@@ -149,7 +150,7 @@ def remove_member(membership: Membership, actor: Actor, *, reason: str = "") -> 
         _check_not_last_owner(row)
         row.delete()
         forget_notices(row.user, row.organization)
-        difference = {"member": [str(row), None]}
+        difference = {"member": [in_english(row), None]}
         record_news(actor, "member.removed", row.organization, row.organization, difference=difference, person=row.user, reason=reason)
 
 

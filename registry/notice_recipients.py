@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef, QuerySet
 
+from registry.labels import within_sentence
 from registry.models import ChangeRequest, Contact, Membership, MutedNotices, Notice, Organization, User
 from registry.models.users import normalize_email
 from registry.notice_kinds import EMAIL_CHANGED, FIXED, KINDS, Group, Part, Voice
@@ -81,4 +82,4 @@ def _staff(people: QuerySet[User], part: Part, organization: Organization | None
 
 def contact_words(kind: str) -> str:
     """Return what a kind of contact is called."""
-    return str(Contact.Kind(kind).label).lower()
+    return within_sentence(Contact.Kind(kind).label)

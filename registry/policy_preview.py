@@ -17,6 +17,7 @@ from protocol.strict_json import canonical_json
 from registry.actors import Actor
 from registry.client_checks import CHUNK, GRACE, RulesOfAll, examine_client, open_clients
 from registry.findings import errors_among
+from registry.labels import in_english
 from registry.models import Client, Entitlement, Organization, PolicyRecord
 from registry.policies import Policies, get_policies, get_scope_rules
 from registry.policy_records import review_policy_record, save_policy
@@ -200,7 +201,7 @@ def _changed(client: Client, changes: tuple[Change, ...], now: datetime) -> Chan
         number=client.pk,
         client_id=client.client_id,
         name=str(client),
-        source=client.get_source_display(),
+        source=in_english(Client.Source(client.source).label),
         state=client.state,
         organization_number=client.organization_id,
         organization=str(client.organization),

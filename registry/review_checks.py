@@ -108,7 +108,7 @@ def _check_twins(organization: Organization, findings: Findings) -> None:
         if not value:
             continue
         for twin in others.filter(**{f"{member}__iexact": value})[:3]:
-            words = f"{twin.legal_name} ({twin.country or 'no country'}, {twin.get_state_display().lower()}) {sentence}."
+            words = f"{twin.legal_name} ({twin.country or 'no country'}, {twin.state_in_english}) {sentence}."
             findings.warning(f"org.twin_{member}", member, words)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from registry.models import Client, FetchedKeySet
 
@@ -14,9 +15,9 @@ class SoftwareStatementIssuer(models.Model):
     class Organizations(models.TextChoices):
         """Whose the clients are."""
 
-        FIXED = "fixed", "All belong to one organization"
-        MATCH = "match", "The claim names an organization that is known here"
-        CREATE = "create", "An unknown organization is made from the claim"
+        FIXED = "fixed", _("All belong to one organization")
+        MATCH = "match", _("The claim names an organization that is known here")
+        CREATE = "create", _("An unknown organization is made from the claim")
 
     issuer = models.CharField(max_length=2048, unique=True, help_text="The claim iss of its statements.")
     name = models.CharField(max_length=100)

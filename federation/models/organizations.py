@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from protocol.constants import CLIENT_ID_LIMIT
 
@@ -14,10 +16,10 @@ class EntityClaim(models.Model):
     class Proof(models.TextChoices):
         """What proved it."""
 
-        SIGNATURE = "signature", "A challenge signed with its federation key"
-        FILE = "file", "A file on its host"
-        STAFF = "staff", "Our staff"
-        ANCHOR = "anchor", "Its trust anchor, by whose rule the organization was made"
+        SIGNATURE = "signature", _("A challenge signed with its federation key")
+        FILE = "file", _("A file on its host")
+        STAFF = "staff", _("Our staff")
+        ANCHOR = "anchor", _("Its trust anchor, by whose rule the organization was made")
 
     organization = models.ForeignKey("registry.Organization", on_delete=models.CASCADE, related_name="entity_claims")
     entity_id = models.CharField(max_length=CLIENT_ID_LIMIT)
@@ -51,4 +53,4 @@ class OrganizationRule(models.Model):
         ordering = ["superior"]
 
     def __str__(self) -> str:
-        return f"Below {self.superior}"
+        return gettext("Below %(superior)s") % {"superior": self.superior}

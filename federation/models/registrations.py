@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from protocol.constants import CLIENT_ID_LIMIT
 
@@ -68,9 +69,9 @@ class RegistrationRequest(models.Model):
     class State(models.TextChoices):
         """What became of it."""
 
-        OPEN = "open", "Waiting"
-        ASSIGNED = "assigned", "Assigned"
-        DISMISSED = "dismissed", "Dismissed"
+        OPEN = "open", _("Waiting")
+        ASSIGNED = "assigned", _("Assigned")
+        DISMISSED = "dismissed", _("Dismissed")
 
     entity_id = models.CharField(max_length=CLIENT_ID_LIMIT, unique=True)
     name = models.CharField(max_length=255, blank=True, help_text="What the entity calls itself. Nobody checked it.")

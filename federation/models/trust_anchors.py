@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from protocol.constants import CLIENT_ID_LIMIT
 
@@ -14,9 +15,9 @@ class TrustAnchorRecord(models.Model):
     class Organizations(models.TextChoices):
         """How an entity below this anchor gets its organization (house decision 8)."""
 
-        CREATE = "create", "Create one for it"
-        MATCH = "match", "Match a known one"
-        QUEUE = "queue", "Queue it for staff"
+        CREATE = "create", _("Create one for it")
+        MATCH = "match", _("Match a known one")
+        QUEUE = "queue", _("Queue it for staff")
 
     entity_id = models.CharField(max_length=CLIENT_ID_LIMIT)
     jwks = models.JSONField()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -22,6 +22,9 @@ from portal.access import source_address, user_agent_family
 from portal.admin.lists import CsvList
 from portal.admin.roles import may_act, may_read, needed_role
 from registry.actors import Actor, person
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise
 
 _LONGEST_NUMBER = 18
 Row = tuple[str, Any]
@@ -46,7 +49,7 @@ class StaffAdmin(CsvList, admin.ModelAdmin):
     """
 
     area: ClassVar[str] = "review"
-    label: ClassVar[str] = ""
+    label: ClassVar[_StrOrPromise] = ""
     actions = None
     list_per_page = 25
     show_full_result_count = False
@@ -171,6 +174,6 @@ class StaffAdmin(CsvList, admin.ModelAdmin):
 
     def page(self, request: HttpRequest, template: str, title: str, **context: Any) -> TemplateResponse:
         """Return a staff page below this admin's list."""
-        crumbs = [(self.label, self.url_to("changelist")), *context.pop("crumbs", ())]
+        crumbs = [(str(self.label), self.url_to("changelist")), *context.pop("crumbs", ())]
         frame = {**self.admin_site.each_context(request), "opts": self.opts, "title": title, "crumbs": crumbs}
         return TemplateResponse(request, template, {**frame, **context})

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from portal.documentation.links import documentation_of
+from registry.labels import within_sentence
 
 if TYPE_CHECKING:
     from django.forms import BoundField
@@ -160,6 +161,9 @@ def duration(seconds: float) -> str:
     if days < 730:
         return ngettext("%(n)d month", "%(n)d months", round(days / 30.44)) % {"n": round(days / 30.44)}
     return ngettext("%(n)d year", "%(n)d years", round(days / 365.25)) % {"n": round(days / 365.25)}
+
+
+register.filter("within_sentence", within_sentence)
 
 
 @register.filter

@@ -20,6 +20,7 @@ from portal.forms.organizations import InvitationForm, RoleForm
 from portal.notices import mail_invitation
 from portal.views.common import do_and_return, page, paginate, refusals_denied
 from protocol.errors import TransitionRefused
+from registry.labels import within_sentence
 from registry.members import (
     accept_invitation,
     change_role,
@@ -152,7 +153,7 @@ def _mail_for_another(former: Invitation) -> str:
 
     It is to nobody: who has the link need not have the addresses of members.
     """
-    given = {"name": former.organization.legal_name, "role": former.get_role_display().lower(), "email": former.email}
+    given = {"name": former.organization.legal_name, "role": within_sentence(former.get_role_display()), "email": former.email}
     subject = _("A new invitation to %(name)s") % given
     body = _(
         "Hello,\n\nmy invitation to join %(name)s as %(role)s does not work any more."

@@ -88,7 +88,7 @@ def count_clients(organization: Organization) -> int:
 def check_room(organization: Organization, *, limit: int, count: int) -> None:
     """Refuse an organization that may not get another client. Raises TransitionRefused with reason organization or limit."""
     if organization.state in (Organization.State.SUSPENDED, Organization.State.REJECTED, Organization.State.CLOSED):
-        raise TransitionRefused("organization", f"The organization is {organization.get_state_display().lower()}.")
+        raise TransitionRefused("organization", f"The organization is {organization.state_in_english}.")
     if count >= limit:
         raise TransitionRefused("limit", f"This organization has its {limit} apps; close one, or ask our staff for more.")
 
@@ -151,7 +151,7 @@ def change_client(client: Client, step_name: str, actor: Actor, *, now: datetime
 
 def _guard_activate(row: Client) -> None:
     if row.organization.state in (Organization.State.SUSPENDED, Organization.State.REJECTED, Organization.State.CLOSED):
-        raise TransitionRefused("organization", f"The organization is {row.organization.get_state_display().lower()}.")
+        raise TransitionRefused("organization", f"The organization is {row.organization.state_in_english}.")
 
 
 def _guard_suspend(row: Client) -> None:

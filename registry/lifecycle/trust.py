@@ -42,7 +42,7 @@ def register_trusted_client(
         row = Organization.objects.select_for_update().get(pk=organization.pk)
         _check_job(actor, row)
         if row.state != Organization.State.APPROVED:
-            raise TransitionRefused("organization", f"The organization of this entity is {row.get_state_display().lower()}.")
+            raise TransitionRefused("organization", f"The organization of this entity is {row.state_in_english}.")
         check_room(row, limit=get_policy(row).clients_limit, count=count_clients(row))
         assessment = _assess(trusted, row, now)
         client = Client(

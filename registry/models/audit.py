@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 
 class ActorKind(models.TextChoices):
     """Who can do things here (portal.md 4.9)."""
 
-    USER = "user", "Partner"
-    STAFF = "staff", "Staff"
-    CLIENT = "client", "App"
-    INITIAL_ACCESS_TOKEN = "iat", "Initial access token"
-    REGISTRATION_ACCESS_TOKEN = "rat", "Registration access token"
-    SOFTWARE_STATEMENT = "statement", "Software statement"
-    FEDERATION = "federation", "Federation"
-    JOB = "job", "Job"
+    USER = "user", _("Partner")
+    STAFF = "staff", _("Staff")
+    CLIENT = "client", _("App")
+    INITIAL_ACCESS_TOKEN = "iat", _("Initial access token")
+    REGISTRATION_ACCESS_TOKEN = "rat", _("Registration access token")
+    SOFTWARE_STATEMENT = "statement", _("Software statement")
+    FEDERATION = "federation", _("Federation")
+    JOB = "job", _("Job")
 
 
 class AuditEvent(models.Model):

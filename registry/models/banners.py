@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class Banner(models.Model):
@@ -11,8 +12,8 @@ class Banner(models.Model):
     class Tone(models.TextChoices):
         """How it looks."""
 
-        INFORMATION = "information", "Information"
-        WARNING = "warning", "Warning"
+        INFORMATION = "information", _("Information")
+        WARNING = "warning", _("Warning")
 
     text = models.CharField(max_length=300)
     tone = models.CharField(max_length=12, choices=Tone.choices, default=Tone.INFORMATION)

@@ -6,6 +6,7 @@ import uuid
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 
 class ChangeRequest(models.Model):
@@ -17,18 +18,18 @@ class ChangeRequest(models.Model):
     class Kind(models.TextChoices):
         """What is asked for."""
 
-        GO_LIVE = "go_live", "Go live"
-        CHANGE = "change", "Change of a live app"
+        GO_LIVE = "go_live", _("Go live")
+        CHANGE = "change", _("Change of a live app")
 
     class State(models.TextChoices):
         """portal.md 4.4"""
 
-        OPEN = "open", "Waiting for review"
-        SENT_BACK = "sent_back", "Sent back"
-        APPROVED = "approved", "Approved"
-        REJECTED = "rejected", "Rejected"
-        WITHDRAWN = "withdrawn", "Withdrawn"
-        SUPERSEDED = "superseded", "Superseded"
+        OPEN = "open", _("Waiting for review")
+        SENT_BACK = "sent_back", _("Sent back")
+        APPROVED = "approved", _("Approved")
+        REJECTED = "rejected", _("Rejected")
+        WITHDRAWN = "withdrawn", _("Withdrawn")
+        SUPERSEDED = "superseded", _("Superseded")
 
     reference = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     client = models.ForeignKey("registry.Client", on_delete=models.CASCADE, related_name="change_requests")

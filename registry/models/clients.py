@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import AbstractApplication
 
 from protocol.constants import CLIENT_ID_LIMIT
@@ -27,33 +28,33 @@ class Client(AbstractApplication):
     class State(models.TextChoices):
         """What people decided (house decision 4)."""
 
-        DRAFT = "draft", "Draft"
-        ACTIVE = "active", "Active"
-        SUSPENDED = "suspended", "Suspended"
-        CLOSED = "closed", "Closed"
+        DRAFT = "draft", _("Draft")
+        ACTIVE = "active", _("Active")
+        SUSPENDED = "suspended", _("Suspended")
+        CLOSED = "closed", _("Closed")
 
     class Trust(models.TextChoices):
         """What federation and checks say (house decision 4)."""
 
-        NONE = "none", "Not from a federation"
-        VALID = "valid", "Valid"
-        STALE = "stale", "Stale"
-        SUSPECT = "suspect", "Suspect"
-        BROKEN = "broken", "Broken"
+        NONE = "none", _("Not from a federation")
+        VALID = "valid", _("Valid")
+        STALE = "stale", _("Stale")
+        SUSPECT = "suspect", _("Suspect")
+        BROKEN = "broken", _("Broken")
 
     class Stage(models.TextChoices):
         """Where the client may be used (house decision 9)."""
 
-        TEST = "test", "Test"
-        LIVE = "live", "Live"
+        TEST = "test", _("Test")
+        LIVE = "live", _("Live")
 
     class Source(models.TextChoices):
         """How the client was registered."""
 
-        MANUAL = "manual", "By hand"
-        DCR = "dcr", "Dynamic registration"
-        FEDERATION_AUTOMATIC = "federation_automatic", "Federation, automatic"
-        FEDERATION_EXPLICIT = "federation_explicit", "Federation, explicit"
+        MANUAL = "manual", _("By hand")
+        DCR = "dcr", _("Dynamic registration")
+        FEDERATION_AUTOMATIC = "federation_automatic", _("Federation, automatic")
+        FEDERATION_EXPLICIT = "federation_explicit", _("Federation, explicit")
 
     # The toolkit's columns that this record does without: secrets have rows, a user never owns a client, its CIMD is off.
     client_secret = None

@@ -6,6 +6,9 @@ import uuid
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from registry.labels import in_english
 
 
 class Organization(models.Model):  # type: ignore[django-manager-missing] # the clients' manager comes from the toolkit
@@ -17,13 +20,13 @@ class Organization(models.Model):  # type: ignore[django-manager-missing] # the 
     class State(models.TextChoices):
         """portal.md 4.4"""
 
-        DRAFT = "draft", "Draft"
-        PENDING = "pending", "Waiting for approval"
-        CHANGES_REQUESTED = "changes_requested", "Changes requested"
-        APPROVED = "approved", "Approved"
-        REJECTED = "rejected", "Rejected"
-        SUSPENDED = "suspended", "Suspended"
-        CLOSED = "closed", "Closed"
+        DRAFT = "draft", _("Draft")
+        PENDING = "pending", _("Waiting for approval")
+        CHANGES_REQUESTED = "changes_requested", _("Changes requested")
+        APPROVED = "approved", _("Approved")
+        REJECTED = "rejected", _("Rejected")
+        SUSPENDED = "suspended", _("Suspended")
+        CLOSED = "closed", _("Closed")
 
     org_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     slug = models.SlugField(max_length=60, unique=True)
@@ -62,6 +65,11 @@ class Organization(models.Model):  # type: ignore[django-manager-missing] # the 
     def __str__(self) -> str:
         return self.legal_name
 
+    @property
+    def state_in_english(self) -> str:
+        """Return the word for the state as the sentences of services say it."""
+        return in_english(Organization.State(self.state).label).lower()
+
 
 class Contact(models.Model):
     """Who to reach at an organization, by kind."""
@@ -69,11 +77,11 @@ class Contact(models.Model):
     class Kind(models.TextChoices):
         """What the contact is for."""
 
-        BUSINESS = "business", "Business"
-        TECHNICAL = "technical", "Technical"
-        SECURITY = "security", "Security"
-        BILLING = "billing", "Billing"
-        INCIDENT = "incident", "Incident"
+        BUSINESS = "business", _("Business")
+        TECHNICAL = "technical", _("Technical")
+        SECURITY = "security", _("Security")
+        BILLING = "billing", _("Billing")
+        INCIDENT = "incident", _("Incident")
 
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="contacts")
     kind = models.CharField(max_length=20, choices=Kind.choices)
@@ -94,9 +102,9 @@ class Membership(models.Model):
     class Role(models.TextChoices):
         """What the member may do."""
 
-        OWNER = "owner", "Owner"
-        DEVELOPER = "developer", "Developer"
-        VIEWER = "viewer", "Viewer"
+        OWNER = "owner", _("Owner")
+        DEVELOPER = "developer", _("Developer")
+        VIEWER = "viewer", _("Viewer")
 
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey("registry.User", on_delete=models.CASCADE, related_name="memberships")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 
 class PolicyRecord(models.Model):
@@ -25,4 +26,6 @@ class PolicyRecord(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Registration policy of {self.organization}" if self.organization_id else "Registration policy"
+        if not self.organization_id:
+            return _("Registration policy")
+        return _("Registration policy of %(organization)s") % {"organization": self.organization}

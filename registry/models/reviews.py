@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 
 class ReviewComment(models.Model):
@@ -35,9 +36,9 @@ class CannedReason(models.Model):
     class Step(models.TextChoices):
         """For which step it is offered."""
 
-        REQUEST_CHANGES = "request_changes", "Ask for changes, send back"
-        REJECT = "reject", "Reject"
-        SUSPEND = "suspend", "Suspend"
+        REQUEST_CHANGES = "request_changes", _("Ask for changes, send back")
+        REJECT = "reject", _("Reject")
+        SUSPEND = "suspend", _("Suspend")
 
     name = models.CharField(max_length=80, unique=True)
     step = models.CharField(max_length=20, choices=Step.choices)

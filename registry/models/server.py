@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 
 class SigningKey(models.Model):
@@ -12,15 +13,15 @@ class SigningKey(models.Model):
     class Purpose(models.TextChoices):
         """Federation keys are never used for OAuth, nor the other way round (FED-JOS-07)."""
 
-        PROTOCOL = "protocol", "Protocol"
-        FEDERATION = "federation", "Federation"
+        PROTOCOL = "protocol", _("Protocol")
+        FEDERATION = "federation", _("Federation")
 
     class State(models.TextChoices):
         """Next is published ahead, current signs, retired still verifies."""
 
-        NEXT = "next", "Next"
-        CURRENT = "current", "Current"
-        RETIRED = "retired", "Retired"
+        NEXT = "next", _("Next")
+        CURRENT = "current", _("Current")
+        RETIRED = "retired", _("Retired")
 
     purpose = models.CharField(max_length=10, choices=Purpose.choices)
     algorithm = models.CharField(max_length=10)

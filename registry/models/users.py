@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 
 def normalize_email(address: str) -> str:
@@ -41,17 +42,17 @@ class UserManager(BaseUserManager["User"]):
 class StaffRole(models.TextChoices):
     """What a member of staff may do (portal.md 4.1)."""
 
-    NONE = "", "Not staff"
-    REVIEWER = "reviewer", "Reviewer"
-    OPERATOR = "operator", "Operator"
-    AUDITOR = "auditor", "Auditor"
+    NONE = "", _("Not staff")
+    REVIEWER = "reviewer", _("Reviewer")
+    OPERATOR = "operator", _("Operator")
+    AUDITOR = "auditor", _("Auditor")
 
 
 class User(AbstractBaseUser, PermissionsMixin):
     """A person. `sub` is the subject identifier in tokens; partner and staff roles never appear in tokens."""
 
     sub = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    email = models.EmailField("e-mail address", max_length=254, unique=True)
+    email = models.EmailField(_("e-mail address"), max_length=254, unique=True)
     name = models.CharField(max_length=150, blank=True)
     staff_role = models.CharField(max_length=20, choices=StaffRole.choices, default=StaffRole.NONE, blank=True)
     language = models.CharField(max_length=10, blank=True, help_text="Empty: the one that the browser asks for.")

@@ -13,12 +13,14 @@ from django.shortcuts import redirect
 from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from federation.models import OrganizationRule, RegistrationRequest
 from federation.organizations import assign_request, delete_organization_rule, dismiss_request, save_organization_rule
 from federation.rule_preview import OrganizationRuleReport, preview_organization_rule
 from portal.admin.base import staff_actor
-from portal.admin.federation.pages import FederationAdmin, entity_field
+from portal.admin.federation.pages import FederationAdmin, ValueFilter, column, entity_field
 from portal.admin.presentation import LABELS, events_about, plain, timeline
 from portal.admin.rules import OrganizationField, ReasonForm, Refused, RuleAdmin, is_done_already, show_refusal
 from portal.admin.site import staff_site
@@ -29,7 +31,10 @@ from protocol.errors import InvalidUrl
 class RuleForm(forms.Form):
     """Everything below a superior belongs to an organization; the superior of a rule is final."""
 
-    superior = entity_field("Superior", "Everything whose trust chain goes through it is meant; the nearest superior with a rule decides.")
+    superior = entity_field(
+        gettext_lazy("Superior"),
+        gettext_lazy("Everything whose trust chain goes through it is meant; the nearest superior with a rule decides."),
+    )
     organization = OrganizationField()
 
     def __init__(self, *args: Any, is_new: bool, **kwargs: Any) -> None:
@@ -44,10 +49,14 @@ class OrganizationRuleAdmin(RuleAdmin):
 
     area = "federation"
     is_previewed = True
-    label = "Organization rules"
-    list_display = ("superior", "organization", "created_by", "created_at")
+    label = gettext_lazy("Organization rules")
+    list_display = ("shown_superior", "shown_organization", "shown_maker", "shown_since")
     list_select_related = ("organization", "created_by")
     search_fields = ("superior", "organization__legal_name", "organization__slug")
+    shown_superior = column("superior", gettext_lazy("Superior"))
+    shown_organization = column("organization", gettext_lazy("Organization"))
+    shown_maker = column("created_by", gettext_lazy("Made by"))
+    shown_since = column("created_at", gettext_lazy("Created"))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OrganizationRule]:
         """Load whose rule it is."""
@@ -61,7 +70,7 @@ class OrganizationRuleAdmin(RuleAdmin):
         report = self._look_at(rule, form) if form.is_valid() else None
         if report and request.POST.get("seen") == report.digest and self._save(request, rule, form):
             return redirect(self.url_to("changelist"))
-        text = "Apps that are registered keep their organization; a rule counts for entities that register from now on."
+        text = _("Apps that are registered keep their organization; a rule counts for entities that register from now on.")
         return self.rule_page(request, rule, form, text, decides=report)
 
     def _look_at(self, rule: OrganizationRule | None, form: RuleForm) -> OrganizationRuleReport | None:
@@ -82,7 +91,8 @@ class OrganizationRuleAdmin(RuleAdmin):
                 return True
             show_refusal(form, error, {InvalidUrl: "superior", "duplicate": "superior", "permission": "organization"})
             return False
-        messages.success(request, f"Saved. What registers below {superior} from now on belongs to {organization}.")
+        given = {"superior": superior, "organization": organization}
+        messages.success(request, _("Saved. What registers below %(superior)s from now on belongs to %(organization)s.") % given)
         return True
 
     def remove_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -91,9 +101,9 @@ class OrganizationRuleAdmin(RuleAdmin):
 
         def change() -> str:
             delete_organization_rule(rule, staff_actor(request))
-            return "The rule is removed."
+            return _("The rule is removed.")
 
-        text = "Apps that are registered keep their organization. What registers from now on gets one by the rule of its trust anchor."
+        text = _("Apps that are registered keep their organization. What registers from now on gets one by the rule of its trust anchor.")
         return self.confirm_removal(request, rule, change, text)
 
 
@@ -110,29 +120,39 @@ _STATES: Final = {
 }
 
 
+class StateFilter(ValueFilter):
+    """Entities by what became of them."""
+
+    title = gettext_lazy("state")
+    parameter_name = "state__exact"
+    words = dict(RegistrationRequest.State.choices)
+
+
 @admin.register(RegistrationRequest, site=staff_site)
 class RegistrationRequestAdmin(FederationAdmin):
     """Entities that are trusted and belong to nobody yet."""
 
-    label = "Unassigned entities"
+    label = gettext_lazy("Unassigned entities")
     area = "entities"
-    list_display = ("shown_entity", "shown_state", "attempts", "shown_last")
-    list_filter = ("state",)
+    list_display = ("shown_entity", "shown_state", "shown_attempts", "shown_last")
+    list_filter = (StateFilter,)
     search_fields = ("entity_id", "name")
-    search_help_text = "Entity identifier, or what the entity calls itself"
+    search_help_text = gettext_lazy("Entity identifier, or what the entity calls itself")
     ordering = (Case(When(state=RegistrationRequest.State.OPEN, then=Value(0)), default=Value(1)), "-last_seen_at")
 
-    @admin.display(description="Entity", ordering="entity_id")
+    shown_attempts = column("attempts", gettext_lazy("Attempts"))
+
+    @admin.display(description=gettext_lazy("Entity"), ordering="entity_id")
     def shown_entity(self, subject: RegistrationRequest) -> Any:
         """Return the identifier and the name that the entity gives itself."""
-        return format_html('{}<span class="sub">{}</span>', subject.entity_id, subject.name or "without name")
+        return format_html('{}<span class="sub">{}</span>', subject.entity_id, subject.name or _("without name"))
 
-    @admin.display(description="State", ordering="state")
+    @admin.display(description=gettext_lazy("State"), ordering="state")
     def shown_state(self, subject: RegistrationRequest) -> Any:
         """Return the state as badge."""
         return request_badge(subject)
 
-    @admin.display(description="Last seen", ordering="last_seen_at")
+    @admin.display(description=gettext_lazy("Last seen"), ordering="last_seen_at")
     def shown_last(self, subject: RegistrationRequest) -> Any:
         """Return when it last tried."""
         return when(subject.last_seen_at)
@@ -166,7 +186,8 @@ class RegistrationRequestAdmin(FederationAdmin):
                     return redirect(self.url_to("change", pk))
                 show_refusal(form, error, {"organization": "organization", "permission": "organization"})
             else:
-                messages.success(request, f"It belongs to {organization} now, and registers with its next try.")
+                words = _("It belongs to %(organization)s now, and registers with its next try.")
+                messages.success(request, words % {"organization": organization})
                 return redirect(self.url_to("change", pk))
         return self._show(request, subject, form, dismiss_form())
 
@@ -183,7 +204,7 @@ class RegistrationRequestAdmin(FederationAdmin):
                     return redirect(self.url_to("change", pk))
                 show_refusal(form, error, {"reason_missing": "reason"})
             else:
-                messages.success(request, "It stays outside. It can still be assigned later.")
+                messages.success(request, _("It stays outside. It can still be assigned later."))
                 return redirect(self.url_to("change", pk))
         return self._show(request, subject, AssignForm(), form)
 
@@ -203,14 +224,14 @@ class RegistrationRequestAdmin(FederationAdmin):
     def _forms(self, subject: RegistrationRequest, assign: forms.Form, dismiss: forms.Form) -> tuple[dict[str, Any], ...]:
         is_dismissed = subject.state == RegistrationRequest.State.DISMISSED
         return (
-            {"form": assign, "url": self.url_to("assign", subject.pk), "button": "Assign it", "is_primary": True},
-            *(() if is_dismissed else ({"form": dismiss, "url": self.url_to("dismiss", subject.pk), "button": "Dismiss it"},)),
+            {"form": assign, "url": self.url_to("assign", subject.pk), "button": _("Assign it"), "is_primary": True},
+            *(() if is_dismissed else ({"form": dismiss, "url": self.url_to("dismiss", subject.pk), "button": _("Dismiss it")},)),
         )
 
 
 def dismiss_form(data: Any = None) -> ReasonForm:
     """Return the form that asks why an entity stays outside."""
-    return ReasonForm(data, readers="Colleagues read these words.")
+    return ReasonForm(data, readers=_("Colleagues read these words."))
 
 
 def request_badge(subject: RegistrationRequest) -> Any:
@@ -221,4 +242,4 @@ def request_badge(subject: RegistrationRequest) -> Any:
 def members(values: Any) -> list[tuple[str, str, str]]:
     """Return label, name and value of the members of metadata; what is no metadata has none."""
     found = values.items() if isinstance(values, Mapping) else ()
-    return [(LABELS.get(name, name.replace("_", " ").capitalize()), name, plain(value)) for name, value in found]
+    return [(str(LABELS.get(name, name.replace("_", " ").capitalize())), name, plain(value)) for name, value in found]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from federation.models import FederationRecord
 from portal.admin.presentation import LABELS, in_order, plain
 from registry.models import Client
@@ -52,13 +54,13 @@ def _ruled_rows(client: Client, record: FederationRecord) -> list[RuledRow]:
     return [
         RuledRow(
             name,
-            LABELS.get(name, name.replace("_", " ").capitalize()),
+            str(LABELS.get(name, name.replace("_", " ").capitalize())),
             plain(declared.get(name)),
             plain(resolved.get(name)),
             plain(server.get(name)),
             not declared.get(name) == resolved.get(name) == server.get(name),
             " ".join(_because(name, record.changes))
-            or ("" if name in declared or name in resolved else "Not declared; this is the default."),
+            or ("" if name in declared or name in resolved else _("Not declared; this is the default.")),
         )
         for name in in_order({*declared, *resolved, *server})
     ]
@@ -70,15 +72,19 @@ def _because(member: str, changes: Iterable[Mapping[str, Any]]) -> Iterable[str]
         if change.get("member") != member:
             continue
         if change.get("by") == "federation":
-            yield f"{change.get('rule')} of {', '.join(change.get('set_by') or ()) or 'a superior'}."
+            set_by = ", ".join(change.get("set_by") or ()) or _("a superior")
+            yield _("%(rule)s of %(entities)s.") % {"rule": change.get("rule"), "entities": set_by}
         else:
             yield str(change.get("sentence", ""))
 
 
 def _mark(verdict: Mapping[str, Any]) -> ShownMark:
-    state, word = (
-        ("valid", "Counts") if verdict["counts"] else ("unknown", "Not known") if verdict["is_unsure"] else ("blocked", "Counts not")
-    )
+    if verdict["counts"]:
+        state, word = "valid", _("Counts")
+    elif verdict["is_unsure"]:
+        state, word = "unknown", _("Not known")
+    else:
+        state, word = "blocked", _("Counts not")
     ends = verdict["expires_at"]
     expires_at = None if ends is None else datetime.fromtimestamp(ends, UTC)
     return ShownMark(verdict["trust_mark_type"], verdict["issuer"], state, word, verdict["sentence"], expires_at)

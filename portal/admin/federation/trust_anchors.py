@@ -11,6 +11,8 @@ from django.shortcuts import redirect
 from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.html import format_html_join
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from federation.anchor_reading import AnchorVerdict, last_reading, read_anchor
 from federation.models import RefusedEntity, TrustAnchorRecord
@@ -25,8 +27,8 @@ from federation.trust_anchors import (
     trust_again,
 )
 from portal.access import source_address
-from portal.admin.base import Crumb, staff_actor
-from portal.admin.federation.pages import FederationAdmin, carried_by, entity_field
+from portal.admin.base import Crumb, Row, staff_actor
+from portal.admin.federation.pages import FederationAdmin, ValueFilter, carried_by, column, entity_field
 from portal.admin.presentation import events_about, timeline
 from portal.admin.rules import ReasonForm, Refused, disable_unless, is_done_already, show_refusal
 from portal.admin.site import staff_site
@@ -45,7 +47,7 @@ _LEVELS: Final = {
     AnchorVerdict.NOT_PINNED: messages.ERROR,
     AnchorVerdict.UNREADABLE: messages.ERROR,
 }
-_BY_ANOTHER_WAY: Final = (
+_BY_ANOTHER_WAY: Final = gettext_lazy(
     "The JWK Set with its federation keys, got by another way than its website: whoever has these keys decides who is trusted."
 )
 
@@ -54,7 +56,9 @@ class KeysForm(forms.Form):
     """A form with a key set. A private key that is pasted is forgotten at once, so that no page shows it again."""
 
     jwks = forms.CharField(
-        label="Pinned keys", max_length=JWKS_LIMIT, widget=forms.Textarea(attrs={"rows": 8, "class": "mono", "spellcheck": "false"})
+        label=gettext_lazy("Pinned keys"),
+        max_length=JWKS_LIMIT,
+        widget=forms.Textarea(attrs={"rows": 8, "class": "mono", "spellcheck": "false"}),
     )
 
     def clean_jwks(self) -> dict[str, Any] | None:
@@ -73,12 +77,12 @@ class KeysForm(forms.Form):
 class NewAnchorForm(KeysForm):
     """A new trust anchor."""
 
-    entity_id = entity_field("Entity identifier", "Such as https://anchor.example")
+    entity_id = entity_field(gettext_lazy("Entity identifier"), gettext_lazy("Such as https://anchor.example"))
     organizations = forms.ChoiceField(
-        label="Organizations",
+        label=gettext_lazy("Organizations"),
         choices=TrustAnchorRecord.Organizations.choices,
         initial=TrustAnchorRecord.Organizations.QUEUE,
-        help_text="How an entity below it gets its organization.",
+        help_text=gettext_lazy("How an entity below it gets its organization."),
     )
     field_order = ("entity_id", "jwks", "organizations")
 
@@ -91,45 +95,64 @@ class AnchorForm(KeysForm):
     """How an accepted trust anchor is used."""
 
     organizations = forms.ChoiceField(
-        label="Organizations",
+        label=gettext_lazy("Organizations"),
         choices=TrustAnchorRecord.Organizations.choices,
-        help_text="How an entity below it gets its organization. Registered apps keep theirs.",
+        help_text=gettext_lazy("How an entity below it gets its organization. Registered apps keep theirs."),
     )
     position = forms.IntegerField(
-        label="Position",
+        label=gettext_lazy("Position"),
         min_value=0,
         max_value=HIGHEST_POSITION,
-        help_text="Of several valid chains, one to an anchor with a lower number is preferred.",
+        help_text=gettext_lazy("Of several valid chains, one to an anchor with a lower number is preferred."),
     )
     registers_at_token_endpoint = forms.BooleanField(
-        label="Registers at the token endpoint",
+        label=gettext_lazy("Registers at the token endpoint"),
         required=False,
-        help_text="A machine client below it may register by its first token request, which carries its trust chain.",
+        help_text=gettext_lazy("A machine client below it may register by its first token request, which carries its trust chain."),
     )
     field_order = (*EDITABLE, "jwks")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         keys = self.fields["jwks"]
-        keys.required, keys.label = False, "Other keys"
-        keys.help_text = f"Empty keeps the pinned ones; what is pasted here replaces them all. {_BY_ANOTHER_WAY}"
+        keys.required, keys.label = False, _("Other keys")
+        kept = _("Empty keeps the pinned ones; what is pasted here replaces them all.")
+        keys.help_text = f"{kept} {_BY_ANOTHER_WAY}"
+
+
+class TrustedFilter(ValueFilter):
+    """Trust anchors that are trusted, or no more."""
+
+    title = gettext_lazy("state")
+    parameter_name = "is_enabled__exact"
+    words = {"1": gettext_lazy("Trusted"), "0": gettext_lazy("Trusted no more")}
+
+
+class OrganizationsFilter(ValueFilter):
+    """Trust anchors by how entities below them get their organization."""
+
+    title = gettext_lazy("organizations")
+    parameter_name = "organizations__exact"
+    words = dict(TrustAnchorRecord.Organizations.choices)
 
 
 @admin.register(TrustAnchorRecord, site=staff_site)
 class TrustAnchorAdmin(FederationAdmin):
     """Trust anchors: their keys, their rule, and what depends on them."""
 
-    label = "Trust anchors"
-    list_display = ("entity_id", "shown_state", "shown_keys", "organizations")
-    list_filter = ("is_enabled", "organizations")
+    label = gettext_lazy("Trust anchors")
+    list_display = ("shown_entity", "shown_state", "shown_keys", "shown_organizations")
+    list_filter = (TrustedFilter, OrganizationsFilter)
     search_fields = ("entity_id",)
+    shown_entity = column("entity_id", gettext_lazy("Entity identifier"))
+    shown_organizations = column("organizations", gettext_lazy("Organizations"))
 
-    @admin.display(description="State", ordering="is_enabled")
+    @admin.display(description=gettext_lazy("State"), ordering="is_enabled")
     def shown_state(self, subject: TrustAnchorRecord) -> Any:
         """Return whether it is trusted as badge."""
         return trusted_badge(subject)
 
-    @admin.display(description="Pinned keys")
+    @admin.display(description=gettext_lazy("Pinned keys"))
     def shown_keys(self, subject: TrustAnchorRecord) -> Any:
         """Return the identifiers of the pinned keys."""
         return format_html_join("", '<span class="sub">{}</span>', ((key.kid,) for key in pinned_keys(subject)))
@@ -146,7 +169,7 @@ class TrustAnchorAdmin(FederationAdmin):
 
     def tools(self, request: HttpRequest) -> tuple[Crumb, ...]:
         """Link the form of a new trust anchor."""
-        return (("Add a trust anchor", self.url_to("add")),) if self.may_act(request) else ()
+        return ((_("Add a trust anchor"), self.url_to("add")),) if self.may_act(request) else ()
 
     def add_anchor_view(self, request: HttpRequest) -> HttpResponse:
         """Accept a trust anchor."""
@@ -160,9 +183,9 @@ class TrustAnchorAdmin(FederationAdmin):
             except Refused as error:
                 show_refusal(form, error, _FIELD_OF_REFUSAL)
             else:
-                messages.success(request, "It is trusted now: entities below it can register.")
+                messages.success(request, _("It is trusted now: entities below it can register."))
                 return redirect(self.url_to("change", made.pk))
-        return self.page(request, "admin/staff/form.html", "Add a trust anchor", form=form, button="Trust it")
+        return self.page(request, "admin/staff/form.html", _("Add a trust anchor"), form=form, button=_("Trust it"))
 
     def anchor_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Show a trust anchor, and change how it is used."""
@@ -177,7 +200,7 @@ class TrustAnchorAdmin(FederationAdmin):
             except Refused as error:
                 show_refusal(form, error, _FIELD_OF_REFUSAL)
             else:
-                messages.success(request, "Saved.")
+                messages.success(request, _("Saved."))
                 return redirect(request.path)
         disable_unless(self.may_act(request), form)
         context = {
@@ -216,7 +239,7 @@ class TrustAnchorAdmin(FederationAdmin):
         anchor: TrustAnchorRecord = self.get_subject(request, pk)
         self.require_acting(request)
         if not anchor.is_enabled:
-            messages.info(request, "It is trusted no more already.")
+            messages.info(request, _("It is trusted no more already."))
             return redirect(self.url_to("change", pk))
         form = ReasonForm(request.POST if request.method == "POST" else None)
         if form.is_valid():
@@ -225,33 +248,35 @@ class TrustAnchorAdmin(FederationAdmin):
             except Refused as error:
                 show_refusal(form, error, {"reason_missing": "reason"})
             else:
-                messages.success(request, f"It is trusted no more. {ended_words(ended)}")
+                words = _("It is trusted no more.")
+                messages.success(request, f"{words} {ended_words(ended)}")
                 return redirect(self.url_to("change", pk))
         carried, crumbs = carried_by(anchor.entity_id), [(str(anchor), self.url_to("change", pk))]
         context = {"form": form, "carried": carried, "tokens_count": carried.count_tokens(), "crumbs": crumbs, "back": crumbs[0][1]}
         context["rules"] = rules_about(anchor.entity_id)
-        return self.page(request, "admin/staff/distrust.html", "Trust it no more", **context)
+        return self.page(request, "admin/staff/distrust.html", _("Trust it no more"), **context)
 
     def trust_again_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Ask, and trust an anchor again."""
         anchor: TrustAnchorRecord = self.get_subject(request, pk)
-        words = "Entities below it can register again, by the keys that are pinned here. " + BACK_AGAIN
+        below = _("Entities below it can register again, by the keys that are pinned here.")
 
         def change() -> str:
             again = trust_again(anchor.entity_id, staff_actor(request), now=timezone.now())
-            return f"It is trusted again. {COME_BACK}" if again else "It is trusted already."
+            words = _("It is trusted again.")
+            return f"{words} {COME_BACK}" if again else _("It is trusted already.")
 
-        page = {"title": "Trust it again", "text": words, "button": "Trust it again", "then": self.url_to("change", pk)}
-        return self.confirm(request, anchor, change, **page)
+        title, then = _("Trust it again"), self.url_to("change", pk)
+        return self.confirm(request, anchor, change, title=title, text=f"{below} {BACK_AGAIN}", button=title, then=then)
 
 
-BACK_AGAIN: Final = "Apps that lost their trust come back when their chain is valid; tokens that ended stay ended."
-COME_BACK: Final = "Apps that lost their trust are checked within minutes; manage.py refresh_trust does it now."
+BACK_AGAIN: Final = gettext_lazy("Apps that lost their trust come back when their chain is valid; tokens that ended stay ended.")
+COME_BACK: Final = gettext_lazy("Apps that lost their trust are checked within minutes; manage.py refresh_trust does it now.")
 
 
 def trusted_badge(anchor: TrustAnchorRecord) -> Any:
     """Return whether an anchor is trusted as badge."""
-    return state_badge("active", "Trusted") if anchor.is_enabled else state_badge("revoked", "Trusted no more")
+    return state_badge("active", _("Trusted")) if anchor.is_enabled else state_badge("revoked", _("Trusted no more"))
 
 
 def pinned_keys(anchor: TrustAnchorRecord) -> tuple[PublicKey, ...]:
@@ -264,17 +289,17 @@ def pinned_keys(anchor: TrustAnchorRecord) -> tuple[PublicKey, ...]:
 
 def ended_words(ended: int) -> str:
     """Say how many apps lost their trust."""
-    return (
-        "No app had trust through it."
-        if not ended
-        else f"{ended} app{'' if ended == 1 else 's'} lost {'its' if ended == 1 else 'their'} trust."
-    )
+    if not ended:
+        return _("No app had trust through it.")
+    return ngettext("%(n)d app lost its trust.", "%(n)d apps lost their trust.", ended) % {"n": ended}
 
 
 class EntityForm(forms.Form):
     """Which entity is looked at before it is refused."""
 
-    entity_id = entity_field("Entity identifier", "Of an intermediate or of a single entity, such as https://rp.example")
+    entity_id = entity_field(
+        gettext_lazy("Entity identifier"), gettext_lazy("Of an intermediate or of a single entity, such as https://rp.example")
+    )
 
     def clean_entity_id(self) -> str:
         """Read the identifier, since what is no identifier carries nothing."""
@@ -298,10 +323,13 @@ class RefuseForm(EntityForm, ReasonForm):
 class RefusedEntityAdmin(FederationAdmin):
     """Entities through which no chain may go."""
 
-    label = "Refused entities"
+    label = gettext_lazy("Refused entities")
     object_template = "admin/staff/refused_entity.html"
-    list_display = ("entity_id", "reason", "created_at")
+    list_display = ("shown_entity", "shown_reason", "shown_since")
     search_fields = ("entity_id", "reason")
+    shown_entity = column("entity_id", gettext_lazy("Entity identifier"))
+    shown_reason = column("reason", gettext_lazy("Reason"))
+    shown_since = column("created_at", gettext_lazy("Refused since"))
 
     def more_urls(self) -> list[URLPattern]:
         """Add the forms."""
@@ -312,7 +340,11 @@ class RefusedEntityAdmin(FederationAdmin):
 
     def tools(self, request: HttpRequest) -> tuple[Crumb, ...]:
         """Link the form of a refusal."""
-        return (("Refuse an entity", self.url_to("add")),) if self.may_act(request) else ()
+        return ((_("Refuse an entity"), self.url_to("add")),) if self.may_act(request) else ()
+
+    def rows(self, subject: RefusedEntity) -> list[Row]:
+        """Return what is refused, why, and since when."""
+        return [(_("Entity identifier"), subject.entity_id), (_("Reason"), subject.reason), (_("Refused since"), subject.created_at)]
 
     def object_context(self, request: HttpRequest, subject: RefusedEntity) -> dict[str, Any]:
         """Return what is refused, why, and what it carries still."""
@@ -341,7 +373,7 @@ class RefusedEntityAdmin(FederationAdmin):
     def _show_refusal(self, request: HttpRequest, form: EntityForm) -> HttpResponse:
         if not isinstance(form, RefuseForm):
             form.is_valid()
-            return self.page(request, "admin/staff/refuse.html", "Refuse an entity", form=form)
+            return self.page(request, "admin/staff/refuse.html", _("Refuse an entity"), form=form)
         entity_id = str(form["entity_id"].value())
         context = {
             "form": form,
@@ -351,7 +383,7 @@ class RefusedEntityAdmin(FederationAdmin):
             "is_anchor": TrustAnchorRecord.objects.filter(entity_id=entity_id, is_enabled=True).exists(),
             "back": self.url_to("add"),
         }
-        return self.page(request, "admin/staff/distrust.html", f"Refuse {entity_id}", **context)
+        return self.page(request, "admin/staff/distrust.html", _("Refuse %(entity)s") % {"entity": entity_id}, **context)
 
     def _refuse(self, request: HttpRequest, form: EntityForm) -> bool:
         given = form.cleaned_data
@@ -362,7 +394,8 @@ class RefusedEntityAdmin(FederationAdmin):
                 return True
             show_refusal(form, error, {InvalidUrl: "entity_id", "reason_missing": "reason"})
             return False
-        messages.success(request, f"{given['entity_id']} is trusted no more. {ended_words(ended)}")
+        words = _("%(entity)s is trusted no more.") % {"entity": given["entity_id"]}
+        messages.success(request, f"{words} {ended_words(ended)}")
         return True
 
     def take_back_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -371,8 +404,14 @@ class RefusedEntityAdmin(FederationAdmin):
 
         def change() -> str:
             trust_again(subject.entity_id, staff_actor(request), now=timezone.now())
-            return f"The refusal is taken back. {COME_BACK}"
+            words = _("The refusal is taken back.")
+            return f"{words} {COME_BACK}"
 
-        text = "Chains may go through this entity again. " + BACK_AGAIN
-        page = {"title": "Take the refusal back", "text": text, "button": "Take it back", "then": self.url_to("changelist")}
+        words = _("Chains may go through this entity again.")
+        page = {
+            "title": _("Take the refusal back"),
+            "text": f"{words} {BACK_AGAIN}",
+            "button": _("Take it back"),
+            "then": self.url_to("changelist"),
+        }
         return self.confirm(request, subject, change, **page)

@@ -97,6 +97,27 @@ def test_keys_that_cannot_be_pinned_are_refused_at_their_field(as_operator: Brow
     assert staff_events() == []
 
 
+def test_the_lists_are_narrowed_by_our_words_for_the_values_of_a_column(as_operator: Browser, federated: Federated) -> None:
+    gone = TrustAnchorRecord.objects.create(entity_id="https://gone.example", jwks={"keys": []}, is_enabled=False, organizations="match")
+    for question, expected in (({"is_enabled__exact": "0"}, {gone, federated.former}), ({"organizations__exact": "match"}, {gone})):
+        page = as_operator.get(list_of(TrustAnchorRecord), question)
+        assert set(page.context["cl"].result_list) == expected
+    everything = as_operator.get(list_of(TrustAnchorRecord), {"is_enabled__exact": "2"})
+    assert set(everything.context["cl"].result_list) == set(TrustAnchorRecord.objects.all())
+    for words in ("Trusted no more", "Match a known one", "3 results"):
+        assert words in everything.content.decode()
+
+
+def test_the_lists_are_headed_in_the_language_of_who_reads(as_operator: Browser, cast: Cast, federated: Federated) -> None:
+    User.objects.filter(pk=cast.operator.pk).update(language="de")
+    RefusedEntity.objects.create(entity_id="https://gone.example", reason="Because.")
+    body = as_operator.get(list_of(RefusedEntity)).content.decode()
+    assert "Entity Identifier" in body
+    assert "Grund" in body
+    assert "1 Ergebnis" in body
+    assert "refused entity" not in body.lower()
+
+
 def test_a_private_key_is_refused_and_not_shown_again(as_operator: Browser, federated: Federated) -> None:
     data = {"entity_id": "https://new.example", "jwks": keys(private=True), "organizations": "queue", "position": 0}
     for address in (list_of(TrustAnchorRecord, "add"), page_of(federated.anchor)):
