@@ -46,7 +46,8 @@ def find_recipients(notice: Notice) -> list[Recipient]:
 def _of_part(part: Part, notice: Notice, organization: Organization | None) -> Iterator[Recipient]:
     for user in _people(part, notice, organization):
         yield Recipient(user.email, part.voice, part.group, user, wants_mail=not user.is_muted)  # type: ignore[attr-defined]
-    if notice.event.event == EMAIL_CHANGED and (before := notice.event.difference["email"][0]):
+    before, _ = notice.event.difference.get("email") or (None, None)
+    if before and notice.event.event == EMAIL_CHANGED:
         # The address that a thief took away is the one that the owner reads.
         yield Recipient(normalize_email(before), part.voice, part.group)
     if part.contacts and organization is not None:
