@@ -47,10 +47,12 @@ while True:
 
 HARNESS = """
 import os
+import signal
 import sys
 from pathlib import Path
 from portal.supervisor import Limits, Program, Supervisor
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests themselves run under nohup
 log = sys.argv[1]
 limits = Limits(start=10, grace=float(os.environ["GRACE"]), quick=60, quick_deaths=3, first_delay=0.05, longest_delay=1)
 programs = [Program(name, "dummy", [log, name, mode]) for name, mode in (word.split(":") for word in sys.argv[2:])]
